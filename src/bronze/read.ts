@@ -1,0 +1,170 @@
+import { duckdb } from '../sql/duckdb.ts';
+import { and, fromJson, isNull, md5 } from '../sql/functions.ts';
+import { pruned } from '../sql/record.ts';
+import { type Condition, call, identifier, join, list, literal, type Part, type Sql, sql, visit } from '../sql/sql.ts';
+import { bronzeColumns, RECORD, type Source } from './source.ts';
+
+/** Files that one statement reads alike. */
+export type FileGroup =
+  | {
+      readonly layout: 'document' | 'lines';
+      readonly gzip: boolean;
+      readonly files: readonly string[];
+      /** No JSON document of the group is larger, in bytes. */
+      readonly largest: number;
+    }
+  | {
+      readonly layout: 'text';
+      readonly gzip: boolean;
+      readonly files: readonly string[];
+      readonly header: readonly string[] | undefined;
+    }
+  | {
+      /** One damaged or odd file and the NDJSON that `decode` made of it. */
+      readonly layout: 'decoded';
+      readonly files: readonly [string];
+      readonly decoded: string;
+    };
+
+/** Marks a fault that says the file must be decoded, rather than the record refused. */
+export const DECODE = 'decode: ';
+/** Marks a fault of a record that is no event. */
+export const IGNORED = 'ignored: ';
+
+const MIN_OBJECT_BYTES = 16 << 20;
+const SANE_FROM = Date.UTC(2000, 0, 1);
+const SANE_UNTIL = Date.UTC(2100, 0, 1);
+
+const flag = (name: string, value: Sql): Sql => sql`${identifier(name)} = ${value}`;
+const files = (paths: readonly string[]): Sql => sql`[${list(paths)}]`;
+const compression = (gzip: boolean): Sql => flag('compression', literal(gzip ? 'gzip' : 'none'));
+
+/** The records of JSON documents: members of an envelope's list, elements of an array, or the document itself. */
+function splitDocument(source: Source, documents: Sql): Sql {
+  const shape = Object.fromEntries(source.envelope.lists.map((name) => [name, 'texts' as const]));
+  const whole = sql`[CAST(document AS VARCHAR)]`;
+  const members = source.envelope.lists.map((name) => sql`${identifier('envelope', name)}`);
+  return sql`SELECT filename, n, CASE WHEN starts_with(document, '[') THEN from_json(document, '["VARCHAR"]')
+      ELSE ${members.length === 0 ? whole : sql`coalesce(${list([...members, whole])})`} END AS records
+    FROM (SELECT filename, n, document${
+      members.length === 0 ? sql`` : sql`, ${fromJson(sql`document`, shape)} AS envelope`
+    } FROM (${documents}))`;
+}
+
+/** The record inside a wrapper such as an EventBridge event. */
+function unwrap(source: Source, raw: Sql): Sql {
+  const { members } = source.envelope;
+  if (members.length === 0) return raw;
+  const shape = Object.fromEntries(members.map((name) => [name, 'text' as const]));
+  const looks = members.map((name) => sql`contains(${raw}, ${`"${name}"`})`);
+  const inner = members.map((name) => {
+    const member = sql`${fromJson(raw, shape)}.${identifier(name)}`;
+    return sql`CASE WHEN starts_with(${member}, '{') THEN ${member} END`;
+  });
+  return sql`CASE WHEN starts_with(${raw}, '{') AND (${join(looks, sql` OR `)}) THEN coalesce(${list([...inner, raw])}) ELSE ${raw} END`;
+}
+
+const HEADER_NAMES = ['interface-id', 'interface_id', 'srcaddr', 'log-status', 'log_status'];
+const normalised = (value: Sql): Sql => sql`replace(lower(${value}), '-', '_')`;
+
+/** (file, position, raw, fault) of the records in a group of files; a text line becomes a JSON object by its header. */
+function readFiles(source: Source, group: FileGroup): Sql {
+  if (group.layout === 'text') return readText(source, group);
+  const noObject = sql`CASE WHEN NOT starts_with(raw, '{') THEN 'not a JSON object' END`;
+  if (group.layout === 'decoded') return readDecoded(source, group.files[0], group.decoded, noObject);
+  const options = [
+    flag('filename', literal(true)),
+    compression(group.gzip),
+    flag('format', literal(group.layout === 'lines' ? 'newline_delimited' : 'unstructured')),
+    flag('maximum_object_size', literal(Math.max(MIN_OBJECT_BYTES, Math.ceil(group.largest * 1.02) + 1024))),
+  ];
+  const order = group.layout === 'lines' ? sql`row_number() OVER ()` : sql`CAST(0 AS BIGINT)`;
+  const documents = sql`SELECT filename, json AS document, ${order} AS n FROM read_json_objects(${files(group.files)}, ${join(options, sql`, `)})`;
+  return sql`SELECT file, position, raw, ${noObject} AS fault FROM (
+  SELECT file, position, ${unwrap(source, sql`raw`)} AS raw FROM (
+    SELECT filename AS file, unnest(records) AS raw, n + generate_subscripts(records, 1)${group.layout === 'lines' ? sql` - 1` : sql``} AS position FROM (
+    ${splitDocument(source, documents)})))`;
+}
+
+/** A text line's fields as a JSON object. */
+const asObject = (names: readonly string[]): Sql =>
+  sql`CAST(to_json(${call((f) => f.struct(names.map((name, i) => [name, sql`fields[${i + 1}]`])))}) AS VARCHAR)`;
+
+const countFault = (names: Sql): Sql =>
+  sql`CASE WHEN len(fields) <> ${names} THEN CAST(len(fields) AS VARCHAR) || ' fields, the header has ' || CAST(${names} AS VARCHAR) END`;
+
+function readText(source: Source, group: FileGroup & { layout: 'text' }): Sql {
+  const header = group.header ?? source.header;
+  const options = [
+    sql`columns = {'line': 'VARCHAR'}`,
+    flag('filename', literal(true)),
+    compression(group.gzip),
+    sql`delim = ${'\x1f'}, quote = '', escape = '', header = false, auto_detect = false`,
+  ];
+  const looksLikeHeader = sql`(${join(
+    HEADER_NAMES.map((name) => sql`contains(line, ${name})`),
+    sql` OR `,
+  )})`;
+  return sql`SELECT file, position, CASE WHEN fault IS NULL THEN ${asObject(header)} ELSE line END AS raw, fault FROM (
+  SELECT file, position, line, fields, CASE WHEN ${looksLikeHeader} THEN ${`${DECODE}a second header`}
+    ELSE ${countFault(literal(header.length))} END AS fault FROM (
+    SELECT filename AS file, n AS position, line, string_split(line, ' ') AS fields FROM (
+      SELECT filename, n, trim(line, chr(13) || ' ') AS line FROM (
+        SELECT filename, line, row_number() OVER () AS n FROM read_csv(${files(group.files)}, ${join(options, sql`, `)})))
+    WHERE line <> '' AND NOT (${looksLikeHeader} AND ${normalised(sql`line`)} = ${header.join(' ')})))`;
+}
+
+function readDecoded(source: Source, file: string, decoded: string, noObject: Sql): Sql {
+  const columns = sql`{'position': 'BIGINT', 'raw': 'VARCHAR', 'reason': 'VARCHAR', 'header': 'VARCHAR[]'}`;
+  const lines = sql`read_json(${decoded}, columns = ${columns}, format = 'newline_delimited', maximum_object_size = ${256 << 20})`;
+  if (source.content === 'json')
+    return sql`SELECT ${file} AS file, position, raw, coalesce(reason, ${noObject}) AS fault
+    FROM (SELECT position, reason, CASE WHEN reason IS NULL THEN ${unwrap(source, sql`raw`)} ELSE raw END AS raw FROM ${lines})`;
+  return sql`SELECT ${file} AS file, position,
+    CASE WHEN fault IS NULL THEN CAST(to_json(map_from_entries(list_zip(names, fields))) AS VARCHAR) ELSE raw END AS raw, fault
+  FROM (SELECT *, coalesce(reason, ${countFault(sql`len(names)`)}) AS fault
+    FROM (SELECT *, coalesce(header, [${list(source.header)}]) AS names, string_split(raw, ' ') AS fields FROM ${lines}))`;
+}
+
+/** The paths of the record that the pieces look at. */
+function looked(pieces: readonly Sql[]): Set<string> {
+  const found = new Set<string>();
+  for (const piece of pieces)
+    visit(piece, duckdb.functions, (part: Part) => {
+      if (part.kind === 'field' && part.base === RECORD) found.add(part.path.join('.'));
+      if (part.kind === 'conversion') for (const path of looked([part.of])) found.add(path);
+      return 'deeper';
+    });
+  return found;
+}
+
+/** One batch of a source as bronze rows; `fault` says why a row must leave bronze again. */
+export function arrivals(source: Source, group: FileGroup, batch: { id: number; runId: string; at: Date }): Sql {
+  const { lift, ignore } = source;
+  const wanted = pruned(source.shape, looked([lift.uid, lift.time, lift.service, lift.action, ignore]));
+  const bounds: Condition = sql`time BETWEEN ${SANE_FROM} AND ${SANE_UNTIL}`;
+  const fault = sql`CASE WHEN fault IS NOT NULL THEN fault
+    WHEN coalesce(ignored, FALSE) THEN ${`${IGNORED}not an event`}
+    WHEN ${and(isNull(sql`time`))} THEN 'no event time'
+    WHEN NOT ${bounds} THEN 'event time out of bounds' END`;
+  const columns = {
+    uid: sql`coalesce(uid, ${md5(sql`raw`)})`,
+    time: sql`time`,
+    service: sql`service`,
+    action: sql`action`,
+    raw: sql`raw`,
+    hash: sql`CASE WHEN uid IS NOT NULL THEN ${md5(sql`raw`)} END`,
+    file: sql`file`,
+    position: sql`position`,
+    batch: sql`CAST(${batch.id} AS BIGINT)`,
+    run_id: literal(batch.runId),
+    ingested_at: sql`CAST(${batch.at.toISOString()} AS TIMESTAMPTZ)`,
+    fault,
+  } satisfies Record<string, Sql>;
+  const select = bronzeColumns.map(({ name }) => sql`${columns[name as keyof typeof columns]} AS ${identifier(name)}`);
+  return sql`SELECT ${join(select, sql`, `)}
+FROM (SELECT file, position, raw, fault, nullif(${lift.uid}, '') AS uid, ${lift.time} AS time,
+    ${lift.service} AS service, ${lift.action} AS action, ${ignore} AS ignored
+  FROM (SELECT file, position, raw, fault, CASE WHEN fault IS NULL THEN ${fromJson(sql`raw`, wanted)} END AS ${identifier(RECORD)}
+    FROM (${readFiles(source, group)}) AS arrived) AS parsed) AS lifted`;
+}

@@ -1,0 +1,26 @@
+import { schema } from '../../ocsf/schema.ts';
+import type { Classes } from '../../ocsf/types.ts';
+import type { Relation } from '../sql/sql.ts';
+import type { ClassName } from './row.ts';
+
+/** An OCSF event class as a silver table: `silver.authentication`. */
+export interface OcsfClass<N extends ClassName = ClassName> extends Relation {
+  readonly name: `silver.${N}`;
+  readonly class: N;
+  readonly uid: number;
+  readonly caption: string;
+  readonly type?: Classes[N];
+}
+
+/** The silver table of an OCSF class. */
+export function defineClass<N extends ClassName>(name: N): OcsfClass<N> {
+  const definition = schema.classes[name];
+  if (!definition) throw new Error(`OCSF has no class "${name}"`);
+  return { name: `silver.${name}`, class: name, uid: definition.uid, caption: definition.caption };
+}
+
+export const accountChange = defineClass('account_change');
+export const apiActivity = defineClass('api_activity');
+export const authentication = defineClass('authentication');
+export const detectionFinding = defineClass('detection_finding');
+export const networkActivity = defineClass('network_activity');

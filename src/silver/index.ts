@@ -1,0 +1,21 @@
+import cloudtrailAccountChange from './cloudtrail/account_change.ts';
+import cloudtrailApiActivity from './cloudtrail/api_activity.ts';
+import cloudtrailAuthentication from './cloudtrail/authentication.ts';
+import databricksAccountChange from './databricks_audit/account_change.ts';
+import databricksApiActivity from './databricks_audit/api_activity.ts';
+import databricksAuthentication from './databricks_audit/authentication.ts';
+import databricksDetectionFinding from './databricks_audit/detection_finding.ts';
+import type { Mapping } from './mapping.ts';
+import vpcNetworkActivity from './vpc_flow/network_activity.ts';
+
+/** Every mapping of a source to a class. */
+export const mappings: readonly Mapping[] = [
+  cloudtrailAccountChange,
+  cloudtrailApiActivity,
+  cloudtrailAuthentication,
+  databricksAccountChange,
+  databricksApiActivity,
+  databricksAuthentication,
+  databricksDetectionFinding,
+  vpcNetworkActivity,
+];

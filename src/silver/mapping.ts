@@ -1,0 +1,195 @@
+import type { Classes } from '../../ocsf/types.ts';
+import { RECORD, type Source } from '../bronze/source.ts';
+import { duckdb } from '../sql/duckdb.ts';
+import { fromJson, type Shape } from '../sql/functions.ts';
+import { type Fields, fields, leaves } from '../sql/record.ts';
+import { call, identifier, join, literal, type Part, type Sql, single, sql, visit } from '../sql/sql.ts';
+import type { OcsfClass } from './class.ts';
+import {
+  type ClassName,
+  type Columns,
+  type ColumnsOf,
+  derive,
+  keptFields,
+  missing,
+  objects,
+  type RowType,
+  selectRows,
+} from './row.ts';
+
+/** Which events a mapping takes: for each service its actions and the OCSF activity of each; `*` is any action. */
+export type Events = Readonly<Record<string, Readonly<Record<string, number>>>>;
+
+/** A second JSON text inside the record, read as a shape of its own. */
+export interface Parsed<S extends Shape = Shape> {
+  readonly json: Sql<string>;
+  readonly shape: S;
+}
+/** Reads a member that is itself JSON text. */
+export const parse = <S extends Shape>(json: Sql<string>, shape: S): Parsed<S> => ({ json, shape });
+
+type ParsedFields<P> = { readonly [K in keyof P]: P[K] extends Parsed<infer S> ? Fields<S> : never };
+
+/** How one source's events of one class become OCSF rows. */
+export interface Mapping {
+  readonly source: Source;
+  readonly class: OcsfClass;
+  /** The events it takes; 'rest' is whatever no other mapping of the source takes. */
+  readonly events: Events | 'rest';
+  readonly parsed: Readonly<Record<string, Parsed>>;
+  readonly columns: Columns;
+}
+
+/** The activity of the event's (service, action) in a mapping's own table. */
+export function activityOf<A extends number>(events: Readonly<Record<string, Readonly<Record<string, A>>>>): Sql<A> {
+  const whens = Object.entries(events).flatMap(([service, actions]) =>
+    Object.entries(actions)
+      .sort(([a], [b]) => Number(a === '*') - Number(b === '*'))
+      .map(([action, activity]) =>
+        action === '*'
+          ? sql` WHEN service = ${service} THEN ${activity}`
+          : sql` WHEN service = ${service} AND action = ${action} THEN ${activity}`,
+      ),
+  );
+  return sql`CASE${join(whens, sql``)} END`;
+}
+
+/** The lifted columns of the bronze row. */
+export const bronze = {
+  service: identifier<string>('service'),
+  action: identifier<string>('action'),
+} as const;
+
+/** A mapping: columns by OCSF path; ids, captions, observables, unmapped, time and uid are derived. */
+export function defineMapping<
+  N extends ClassName,
+  S extends Shape,
+  const C,
+  P extends Readonly<Record<string, Parsed>> = Record<never, never>,
+>(definition: {
+  source: Source<S>;
+  class: OcsfClass<N>;
+  events: Events | 'rest';
+  parse?: (record: Fields<S>) => P;
+  columns: (record: Fields<S>, parsed: ParsedFields<P>) => C & ColumnsOf<Classes[N], C>;
+}): Mapping {
+  const { source, events } = definition;
+  const parsed = definition.parse?.(source.record) ?? {};
+  const inner = Object.fromEntries(
+    Object.entries(parsed).map(([name, p]) => [name, fields((p as Parsed).shape, name)]),
+  );
+  const given = definition.columns(source.record, inner as ParsedFields<P>) as Columns;
+  const columns = derive(definition.class.class, {
+    ...given,
+    time: identifier('time'),
+    'metadata.uid': identifier('uid'),
+    'raw_data_hash.algorithm_id': sql`CASE WHEN hash IS NOT NULL THEN 1 END`,
+    'raw_data_hash.value': identifier('hash'),
+  });
+  const lacks = missing(definition.class.class, columns);
+  if (lacks.length > 0)
+    throw new Error(`${source.source} → ${definition.class.class} lacks what OCSF requires: ${lacks.join(', ')}`);
+  return {
+    source: source as unknown as Source,
+    class: definition.class as unknown as OcsfClass,
+    events,
+    parsed,
+    columns,
+  };
+}
+
+/** Fields that the lifted columns keep: the event's id and time. */
+function lifted(source: Source): Set<string> {
+  const found = new Set<string>();
+  for (const value of [source.lift.uid, source.lift.time])
+    visit(value, duckdb.functions, (part: Part) => {
+      if (part.kind === 'field' && part.base === RECORD) found.add(part.path.join('.'));
+      return 'deeper';
+    });
+  return found;
+}
+
+/** What the record holds and no column took, by dotted key. */
+function unmapped(mapping: Mapping): Sql {
+  const kept = keptFields(mapping.class.class, mapping.columns, RECORD);
+  const always = lifted(mapping.source);
+  const entries = leaves(mapping.source.shape).flatMap(({ path, list }) => {
+    const key = path.join('.');
+    const how = kept.get(key);
+    if (how === 'always' || always.has(key)) return [];
+    const field: Sql = single({ kind: 'field', base: RECORD, path });
+    const value = list ? call((f) => f.toJson(field)) : field;
+    const left = how ? sql`CASE WHEN NOT coalesce(${join(how, sql` OR `)}, FALSE) THEN ${value} END` : value;
+    return [
+      call((f) =>
+        f.struct([
+          ['k', literal(key)],
+          ['v', left],
+        ]),
+      ),
+    ];
+  });
+  if (entries.length === 0) return call((f) => f.cast(sql`NULL`, { map: ['text', 'text'] }));
+  return call((f) => {
+    const pairs = f.filter(f.list(entries), (e) => sql`${e}.v IS NOT NULL`);
+    return f.mapOfPairs(pairs);
+  });
+}
+
+/** The relation that holds the routed bronze rows of the batches at hand: bronze columns and `class`. */
+export const ROUTED = 'routed';
+
+/** The rows of one mapping, from the routed bronze rows. */
+export function selectMapping(mapping: Mapping, type: RowType): Sql {
+  const record = fromJson(identifier('raw'), mapping.source.shape);
+  const base = sql`(SELECT uid, time, service, action, hash, ${record} AS ${identifier(RECORD)}
+  FROM ${identifier(ROUTED)} WHERE class = ${mapping.class.class}) AS bronze`;
+  const parsed = Object.entries(mapping.parsed).map(([name, { json, shape }]) =>
+    call((f) => sql`CASE WHEN ${f.isJson(json)} THEN ${fromJson(json, shape)} END AS ${identifier(name)}`),
+  );
+  const from = parsed.length === 0 ? base : sql`(SELECT *, ${join(parsed, sql`, `)} FROM ${base}) AS parsed`;
+  return selectRows(type, { columns: mapping.columns, record: RECORD, unmapped: unmapped(mapping) }, from);
+}
+
+/** The class of a bronze row by its lifted columns, among the mappings of one source. */
+export function classOfRow(mappings: readonly Mapping[]): Sql<string> {
+  const taken = new Map<string, string>();
+  const whens: Sql[] = [];
+  let rest: string | undefined;
+  for (const { events, class: target, source } of mappings) {
+    if (events === 'rest') {
+      if (rest) throw new Error(`${source.source}: ${rest} and ${target.class} both take the rest`);
+      rest = target.class;
+      continue;
+    }
+    const wild = Object.keys(events).filter((service) => events[service]?.['*'] !== undefined);
+    const keys = Object.entries(events).flatMap(([service, actions]) =>
+      Object.keys(actions)
+        .filter((a) => a !== '*')
+        .map((action) => `${service} ${action}`),
+    );
+    for (const key of [...keys, ...wild.map((service) => `${service} *`)]) {
+      const other = taken.get(key);
+      if (other) throw new Error(`${source.source}: both ${other} and ${target.class} take ${key}`);
+      taken.set(key, target.class);
+    }
+    if (keys.length > 0)
+      whens.push(
+        sql` WHEN service || ' ' || action IN (${join(
+          keys.map((k) => literal(k)),
+          sql`, `,
+        )}) THEN ${target.class}`,
+      );
+    if (wild.length > 0)
+      whens.push(
+        sql` WHEN service IN (${join(
+          wild.map((k) => literal(k)),
+          sql`, `,
+        )}) THEN ${target.class}`,
+      );
+  }
+  if (whens.length === 0) return literal(rest ?? null) as Sql<string>;
+  return sql`CASE${join(whens, sql``)}${rest ? sql` ELSE ${rest}` : sql``} END`;
+}
+
+export { objects };

@@ -1,0 +1,186 @@
+import type { DateTime, EmailAddress, Ip, Json, Timestamp, Uuid } from '../../ocsf/types.ts';
+import type { Type } from './dialect.ts';
+import { type Condition, call, conversion, join, type Literal, list, literal, type Sql, sql, tested } from './sql.ts';
+
+/** What a JSON record is read as: every leaf is text, however the log wrote it; `[text]` is a list of texts. */
+export interface Shape {
+  readonly [key: string]: typeof text | typeof texts | Shape;
+}
+/** A leaf: a string as it is, anything else as its JSON text. */
+export const text = 'text';
+/** A list whose elements are texts, each as `text`. */
+export const texts = 'texts';
+
+/** The functions that the engines spell differently. */
+export interface Functions {
+  fromJson(json: Sql, shape: Shape): Sql;
+  listFromJson(json: Sql): Sql;
+  toJson(value: Sql): Sql;
+  isJson(json: Sql): Sql;
+  jsonField(json: Sql, path: readonly string[]): Sql;
+  struct(fields: readonly (readonly [string, Sql])[]): Sql;
+  list(elements: readonly Sql[]): Sql;
+  transform(elements: Sql, each: (element: Sql) => Sql): Sql;
+  filter(elements: Sql, keep: (element: Sql) => Sql): Sql;
+  concatLists(lists: readonly Sql[]): Sql;
+  size(elements: Sql): Sql;
+  element(elements: Sql, position: number): Sql;
+  mapOfPairs(pairs: Sql): Sql;
+  cast(value: Sql, type: Type): Sql;
+  matches(value: Sql, pattern: string): Sql;
+  replaceAll(value: Sql, pattern: string, by: string): Sql;
+  startsWith(value: Sql, prefix: Sql): Sql;
+  /** Milliseconds since 1970 of an ISO 8601 text with its offset, of which the form was tested. */
+  isoMillis(value: Sql): Sql;
+  timestampOfMillis(millis: Sql): Sql;
+  md5(value: Sql): Sql;
+  countDistinct(value: Sql, over: Sql): Sql;
+  sumLong(value: Sql): Sql;
+  listOfDistinct(value: Sql): Sql;
+}
+
+/** A typed NULL, which fits every attribute. */
+export const absent: Sql<never> = sql<never>`NULL`;
+
+export const fromJson = (json: Sql, shape: Shape): Sql => call((f) => f.fromJson(tested(json), shape));
+export const toJson = (value: Sql): Sql<Json> => call((f) => f.toJson(value));
+
+/** A member of a JSON text, as text; NULL where the text is not JSON or has no such member. */
+export const jsonField = (json: Sql<string>, ...path: string[]): Sql<string> =>
+  call((f) => sql`CASE WHEN ${f.isJson(json)} THEN ${f.jsonField(tested(json), path)} END`);
+
+/** The text where it is JSON, else NULL. */
+export const json = (value: Sql<string>): Sql<Json> =>
+  conversion(
+    value,
+    call((f) => sql`CASE WHEN ${f.isJson(value)} THEN ${value} END`),
+  );
+
+/** A text as a JSON string, for attributes that take any JSON. */
+export const jsonString = (value: Sql<string>): Sql<Json> => call((f) => f.toJson(value));
+
+/** JSON as it is; other text as a JSON string. Never NULL for text. */
+export const jsonOrText = (value: Sql<string>): Sql<Json> =>
+  call((f) => sql`CASE WHEN ${f.isJson(value)} THEN ${value} ELSE ${f.toJson(value)} END`);
+
+export const coalesce = <T>(...values: Sql<T>[]): Sql<T> =>
+  values.length === 1 ? (values[0] as Sql<T>) : sql`coalesce(${list(values)})`;
+export const nullIf = <T>(value: Sql<T>, ...placeholders: Literal[]): Sql<T> =>
+  placeholders.reduce<Sql<T>>((v, p) => sql`nullif(${v}, ${p})`, value);
+export const lower = (value: Sql<string>): Sql<string> => sql`lower(${value})`;
+export const concat = (...values: Sql<string>[]): Sql<string> => sql`(${join(values, sql` || `)})`;
+/** The nth part, from 1; '' when there is none. */
+export const splitPart = (value: Sql<string>, by: string, nth: number): Sql<string> =>
+  sql`split_part(${tested(value)}, ${by}, ${nth})`;
+/** The group of the first match, NULL where nothing matches. */
+export const regexExtract = (value: Sql<string>, pattern: string, group: number): Sql<string> =>
+  sql`nullif(regexp_extract(${tested(value)}, ${pattern}, ${group}), '')`;
+
+export const equals = <T>(a: Sql<T>, b: Sql<T> | (T & Literal)): Condition => tested(sql`(${a} = ${b as Literal})`);
+export const isIn = (value: Sql<string>, values: readonly string[]): Condition =>
+  values.length === 0 ? sql`FALSE` : tested(sql`${value} IN (${list(values)})`);
+export const isNull = (value: Sql): Condition => tested(sql`${value} IS NULL`);
+export const isNotNull = (value: Sql): Condition => tested(sql`${value} IS NOT NULL`);
+export const and = (...conditions: Condition[]): Condition => tested(sql`(${join(conditions, sql` AND `)})`);
+export const or = (...conditions: Condition[]): Condition => tested(sql`(${join(conditions, sql` OR `)})`);
+/** True also where the condition is NULL. */
+export const not = (condition: Condition): Condition => tested(sql`NOT coalesce(${condition}, FALSE)`);
+export const matches = (value: Sql<string>, pattern: string): Condition =>
+  tested(call((f) => f.matches(value, pattern)));
+export const startsWith = (value: Sql<string>, prefix: string): Condition =>
+  tested(call((f) => f.startsWith(value, literal(prefix))));
+export const md5 = (value: Sql<string>): Sql<string> => call((f) => f.md5(value));
+
+/** CASE with the conditions in order; NULL when none holds and there is no `otherwise`. */
+export function when<T>(branches: readonly (readonly [Condition, Sql<T>])[], otherwise?: Sql<T>): Sql<T> {
+  const whens = branches.map(([condition, value]) => sql` WHEN ${tested(condition)} THEN ${value}`);
+  return sql`CASE${join(whens, sql``)}${otherwise ? sql` ELSE ${otherwise}` : sql``} END`;
+}
+
+/** The value to which a text stands in the table; `otherwise` for any other text and NULL. */
+export function lookup<const V extends string | number, O = never>(
+  value: Sql<string>,
+  table: Readonly<Record<string, V>>,
+  otherwise?: Sql<O>,
+): Sql<V | O> {
+  const whens = Object.entries(table).map(([from, to]) => sql` WHEN ${from} THEN ${to}`);
+  return sql`CASE ${tested(value)}${join(whens, sql``)}${otherwise ? sql` ELSE ${otherwise}` : sql``} END`;
+}
+
+const INTEGER = '^[+-]?[0-9]{1,18}(\\.0+)?$';
+const whole = (value: Sql<string>): Sql<string> => sql`split_part(${value}, '.', 1)`;
+
+/** A 32-bit integer written in decimal digits; NULL for anything else. */
+export const integer = (value: Sql<string>): Sql<number> =>
+  conversion(
+    value,
+    call((f) => sql`CASE WHEN ${f.matches(value, INTEGER)} THEN ${f.cast(whole(value), 'integer')} END`),
+  );
+/** A 64-bit integer written in decimal digits; NULL for anything else. */
+export const long = (value: Sql<string>): Sql<bigint> =>
+  conversion(
+    value,
+    call((f) => sql`CASE WHEN ${f.matches(value, INTEGER)} THEN ${f.cast(whole(value), 'long')} END`),
+  );
+/** TRUE and FALSE in any case, 1 and 0; NULL for anything else. */
+export const boolean = (value: Sql<string>): Sql<boolean> =>
+  conversion(value, sql`CASE lower(${value}) WHEN 'true' THEN TRUE WHEN 'false' THEN FALSE END`);
+
+const ISO =
+  '^[0-9]{4}-[0-1][0-9]-[0-3][0-9][T ][0-2][0-9]:[0-5][0-9]:[0-6][0-9]([.][0-9]{1,9})?(Z|[+-][0-9]{2}:?[0-9]{2})?$';
+const ISO_BASIC = '^([0-9]{4})([0-1][0-9])([0-3][0-9])T([0-2][0-9])([0-5][0-9])([0-6][0-9])Z$';
+/** Milliseconds since 1970 of an ISO 8601 time (extended or `20131102T010628Z`), UTC where it names no offset. */
+export const isoTime = (value: Sql<string>): Sql<Timestamp> =>
+  conversion(
+    value,
+    call(
+      (f) => sql`CASE WHEN ${f.matches(value, ISO)} THEN ${f.isoMillis(value)}
+        WHEN ${f.matches(value, ISO_BASIC)} THEN ${f.isoMillis(
+          sql`concat_ws('', substring(${value}, 1, 4), '-', substring(${value}, 5, 2), '-', substring(${value}, 7, 5), ':', substring(${value}, 12, 2), ':', substring(${value}, 14, 3))`,
+        )} END`,
+    ),
+  );
+const DIGITS = '^[0-9]{1,15}$';
+/** Milliseconds since 1970 of a count of seconds or, with `unit` 1, of milliseconds. */
+export const epochTime = (value: Sql<string>, unit: 1 | 1000): Sql<Timestamp> =>
+  conversion(
+    value,
+    call((f) => sql`CASE WHEN ${f.matches(value, DIGITS)} THEN ${f.cast(value, 'long')} * ${unit} END`),
+  );
+
+const IPV4 = '^((25[0-5]|2[0-4][0-9]|1[0-9]{2}|[1-9]?[0-9])[.]){3}(25[0-5]|2[0-4][0-9]|1[0-9]{2}|[1-9]?[0-9])$';
+const IPV6 =
+  '^(([0-9A-Fa-f]{1,4}:){7}[0-9A-Fa-f]{1,4}|([0-9A-Fa-f]{1,4}:){1,7}:|([0-9A-Fa-f]{1,4}:){1,6}:[0-9A-Fa-f]{1,4}|([0-9A-Fa-f]{1,4}:){1,5}(:[0-9A-Fa-f]{1,4}){1,2}|([0-9A-Fa-f]{1,4}:){1,4}(:[0-9A-Fa-f]{1,4}){1,3}|([0-9A-Fa-f]{1,4}:){1,3}(:[0-9A-Fa-f]{1,4}){1,4}|([0-9A-Fa-f]{1,4}:){1,2}(:[0-9A-Fa-f]{1,4}){1,5}|[0-9A-Fa-f]{1,4}:(:[0-9A-Fa-f]{1,4}){1,6}|:(:[0-9A-Fa-f]{1,4}){1,7})$';
+/** An IPv4 or IPv6 address, IPv6 in lower case; NULL for anything else. */
+export const ipAddress = (value: Sql<string>): Sql<Ip> =>
+  conversion(
+    value,
+    call(
+      (f) =>
+        sql`CASE WHEN ${f.matches(value, IPV4)} THEN ${value} WHEN ${f.matches(value, IPV6)} THEN lower(${value}) END`,
+    ),
+  );
+/** Whether an IPv4 or IPv6 address stands there. */
+export const isIpAddress = (value: Sql<string>): Condition => isNotNull(ipAddress(value));
+
+const EMAIL = "^[a-zA-Z0-9!#$%&'*+/=?^_`{|}~.-]+@[a-zA-Z0-9-]+[.][a-zA-Z0-9.-]+$";
+/** An e-mail address as OCSF writes one; NULL for anything else. */
+export const email = (value: Sql<string>): Sql<EmailAddress> =>
+  conversion(
+    value,
+    call((f) => sql`CASE WHEN ${f.matches(value, EMAIL)} THEN ${value} END`),
+  );
+const UUID = '^[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}$';
+/** A UUID; NULL for anything else. */
+export const uuid = (value: Sql<string>): Sql<Uuid> =>
+  conversion(
+    value,
+    call((f) => sql`CASE WHEN ${f.matches(value, UUID)} THEN ${value} END`),
+  );
+export const isUuid = (value: Sql<string>): Condition => isNotNull(uuid(value));
+/** A text that is an ISO 8601 time, for the `_dt` attributes. */
+export const dateTime = (value: Sql<string>): Sql<DateTime> =>
+  conversion(
+    value,
+    call((f) => sql`CASE WHEN ${f.matches(value, ISO)} THEN ${value} END`),
+  );

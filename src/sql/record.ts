@@ -1,0 +1,42 @@
+import { type Shape, text, texts } from './functions.ts';
+import { type Sql, single } from './sql.ts';
+
+/** The fields of a shape as SQL: texts, lists of texts, and structs of them. */
+export type Fields<S> = {
+  readonly [K in keyof S]: S[K] extends typeof text
+    ? Sql<string>
+    : S[K] extends typeof texts
+      ? Sql<string[]>
+      : Fields<S[K]>;
+};
+
+/** The fields of a record that was read as `shape` into the column `base`. */
+export function fields<S extends Shape>(shape: S, base: string, path: readonly string[] = []): Fields<S> {
+  const entries = Object.entries(shape).map(([key, leaf]) => {
+    const here = [...path, key];
+    return [
+      key,
+      leaf === text || leaf === texts ? single({ kind: 'field', base, path: here }) : fields(leaf, base, here),
+    ];
+  });
+  return Object.fromEntries(entries) as Fields<S>;
+}
+
+/** Every leaf of a shape with its dotted path. */
+export function leaves(shape: Shape, path: readonly string[] = []): { path: readonly string[]; list: boolean }[] {
+  return Object.entries(shape).flatMap(([key, leaf]) => {
+    const here = [...path, key];
+    return leaf === text || leaf === texts ? [{ path: here, list: leaf === texts }] : leaves(leaf, here);
+  });
+}
+
+/** The part of a shape that the given paths name. */
+export function pruned(shape: Shape, wanted: ReadonlySet<string>, path: readonly string[] = []): Shape {
+  const entries = Object.entries(shape).flatMap(([key, leaf]): [string, Shape[string]][] => {
+    const here = [...path, key];
+    if (leaf === text || leaf === texts) return wanted.has(here.join('.')) ? [[key, leaf]] : [];
+    const inner = pruned(leaf, wanted, here);
+    return Object.keys(inner).length > 0 ? [[key, inner]] : [];
+  });
+  return Object.fromEntries(entries);
+}

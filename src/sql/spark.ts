@@ -1,0 +1,109 @@
+import type { Column, Dialect, Type } from './dialect.ts';
+import { type Functions, type Shape, text, texts } from './functions.ts';
+import { identifier, type Literal, list, literal, type Sql, spell, sql } from './sql.ts';
+
+const quote = (name: string): string => `\`${name.replaceAll('`', '``')}\``;
+
+const ESCAPES: Readonly<Record<string, string>> = { '\\': '\\\\', "'": "\\'", '\n': '\\n', '\r': '\\r', '\t': '\\t' };
+
+function literalText(value: Literal): string {
+  if (value === null) return 'NULL';
+  if (typeof value === 'boolean') return value ? 'TRUE' : 'FALSE';
+  if (typeof value === 'bigint') return `${value}L`;
+  if (typeof value === 'number') {
+    if (!Number.isSafeInteger(value)) return `CAST('${value}' AS DOUBLE)`;
+    return Math.abs(value) > 0x7fffffff ? `${value}L` : String(value);
+  }
+  if (value.includes('\0')) throw new RangeError('A NUL character cannot stand in a statement');
+  return `'${value.replace(/[\\'\n\r\t]/g, (c) => ESCAPES[c] ?? c)}'`;
+}
+
+function type(t: Type): string {
+  if (typeof t === 'string') {
+    const names = {
+      text: 'STRING',
+      boolean: 'BOOLEAN',
+      integer: 'INT',
+      long: 'BIGINT',
+      double: 'DOUBLE',
+      timestamp: 'TIMESTAMP',
+    };
+    return names[t];
+  }
+  if ('list' in t) return `ARRAY<${type(t.list)}>`;
+  if ('map' in t) return `MAP<${type(t.map[0])}, ${type(t.map[1])}>`;
+  return `STRUCT<${Object.entries(t.struct)
+    .map(([name, field]) => `${quote(name)}: ${type(field)}`)
+    .join(', ')}>`;
+}
+
+const ddl = (shape: Shape, colon: string): string =>
+  Object.entries(shape)
+    .map(([key, leaf]) => {
+      const t = leaf === text ? 'STRING' : leaf === texts ? 'ARRAY<STRING>' : `STRUCT<${ddl(leaf, ':')}>`;
+      return `${quote(key)}${colon} ${t}`;
+    })
+    .join(', ');
+
+const jsonPath = (path: readonly string[]): string => `$${path.map((key) => `['${key}']`).join('')}`;
+const raw = (textOfDialect: string): Sql => ({ parts: [{ kind: 'text', text: textOfDialect }] });
+const strict = `map('columnNameOfCorruptRecord', '_bad', 'allowSingleQuotes', 'false', 'allowNonNumericNumbers', 'false')`;
+
+const functions: Functions = {
+  fromJson: (json, shape) => sql`from_json(${json}, ${ddl(shape, '')})`,
+  listFromJson: (json) => sql`from_json(${json}, 'ARRAY<STRING>')`,
+  toJson: (value) => sql`to_json(${value})`,
+  isJson: (json) => sql`(from_json(${json}, '_bad STRING', ${raw(strict)})._bad IS NULL AND trim(${json}) <> '')`,
+  jsonField: (json, path) => sql`get_json_object(${json}, ${jsonPath(path)})`,
+  struct: (fields) => sql`named_struct(${list(fields.flatMap(([name, value]) => [literal(name), value]))})`,
+  list: (elements) => sql`array(${list(elements)})`,
+  transform: (elements, each) => sql`transform(coalesce(${elements}, array()), e -> ${each(identifier<string>('e'))})`,
+  filter: (elements, keep) => sql`filter(${elements}, e -> ${keep(identifier('e'))})`,
+  concatLists: (lists) => sql`concat(${list(lists)})`,
+  size: (elements) => sql`size(${elements})`,
+  element: (elements, position) => sql`try_element_at(${elements}, ${position})`,
+  mapOfPairs: (pairs) => sql`map_from_entries(${pairs})`,
+  cast: (value, to) => sql`CAST(${value} AS ${raw(type(to))})`,
+  matches: (value, pattern) => sql`regexp_like(${value}, ${pattern})`,
+  replaceAll: (value, pattern, by) => sql`regexp_replace(${value}, ${pattern}, ${by})`,
+  startsWith: (value, prefix) => sql`startswith(${value}, ${prefix})`,
+  isoMillis: (value) => sql`unix_millis(try_cast(${value} AS TIMESTAMP))`,
+  timestampOfMillis: (millis) => sql`timestamp_millis(${millis})`,
+  md5: (value) => sql`md5(${value})`,
+  countDistinct: (value, over) => sql`size(collect_set(${value}) OVER ${over})`,
+  sumLong: (value) => sql`sum(${value})`,
+  listOfDistinct: (value) => sql`sort_array(collect_set(${value}))`,
+};
+
+const tableName = (name: string): string => name.split('.').map(quote).join('.');
+const names = (columns: readonly Column[]): string => columns.map((c) => quote(c.name)).join(', ');
+
+/** Spark 4.1 SQL with Delta Lake tables; every statement is idempotent by itself, for there are no transactions. */
+export const spark: Dialect = {
+  name: 'spark',
+  quote,
+  literal: literalText,
+  type,
+  functions,
+  createSchema: (name) => `CREATE SCHEMA IF NOT EXISTS ${quote(name)}`,
+  createTable: (table, replace = false) => {
+    const columns = table.columns.map((c) => `  ${quote(c.name)} ${type(c.type)}`).join(',\n');
+    const cluster = table.cluster ? ` CLUSTER BY (${table.cluster.map(quote).join(', ')})` : '';
+    const verb = replace ? 'CREATE OR REPLACE TABLE' : 'CREATE TABLE IF NOT EXISTS';
+    return `${verb} ${tableName(table.name)} (\n${columns}\n) USING DELTA${cluster}`;
+  },
+  createView: (name, select) => `CREATE OR REPLACE VIEW ${tableName(name)} AS\n${spell(select, spark)}`,
+  append: (table, select) => [
+    `INSERT INTO ${tableName(table.name)} (${names(table.columns)})\n${spell(select, spark)}`,
+  ],
+  merge: (table, key, select) => [
+    `MERGE INTO ${tableName(table.name)} AS t\nUSING (\n${spell(select, spark)}\n) AS s\nON ${key
+      .map((k) => `t.${k} <=> s.${k}`)
+      .join(
+        ' AND ',
+      )}\nWHEN NOT MATCHED THEN INSERT (${names(table.columns)}) VALUES (${table.columns.map((c) => `s.${quote(c.name)}`).join(', ')})`,
+  ],
+  replace: (table, range, select) => [
+    `INSERT INTO ${tableName(table.name)} REPLACE WHERE ${spell(range, spark)}\n${spell(select, spark)}`,
+  ],
+};
