@@ -150,21 +150,23 @@ const BAD_LENGTH = 'incorrect length check';
 const BAD_HEADER = 'incorrect header check';
 
 async function* inflate(open: Open): AsyncGenerator<Uint8Array | Fault> {
+  const all = Number.POSITIVE_INFINITY;
   let from: number | undefined = 0;
   while (from !== undefined) {
-    let stop: Stop = yield* inflateRun(open, from, Number.POSITIVE_INFINITY, 0);
+    let stop: Stop = yield* inflateRun(open, from, all, all, 0);
     // zlib keeps to itself what it inflated in a call that fails, so the failing slice is fed again byte by byte.
-    if (stop.error && stop.error !== TRUNCATED) stop = yield* inflateRun(open, from, stop.at, stop.produced);
-    const { error, at } = stop;
+    if (stop.error && stop.error !== TRUNCATED) stop = yield* inflateRun(open, from, all, stop.at, stop.produced);
+    const { error, at, produced } = stop;
     if (error === undefined) from = await nonZero(open, at);
     else if (error === BAD_CRC || error === BAD_LENGTH) {
       yield { reason: 'gzip: crc', last: false };
       from = await nonZero(open, at + (error === BAD_CRC ? 5 : 1));
-    } else if (error === BAD_HEADER && at > 1) {
-      yield { reason: 'gzip: trailing garbage', last: true, text: await headOf(open, at - 1) };
-      return;
     } else {
-      yield { reason: `gzip: ${error}`, last: true };
+      let garbage = error === BAD_HEADER ? at - 1 : undefined;
+      // One stray byte, a newline say, looks to zlib like the first half of a member's magic number.
+      if (error === TRUNCATED && !(yield* inflateRun(open, from, at - 1, all, produced)).error) garbage = at - 1;
+      if (garbage === undefined) yield { reason: `gzip: ${error}`, last: true };
+      else yield { reason: 'gzip: trailing garbage', last: true, text: await headOf(open, garbage) };
       return;
     }
   }
@@ -176,8 +178,14 @@ interface Stop {
   produced: number;
 }
 
-/** Inflates the members from an offset on, without the first `skip` bytes of text; `at` is where the failing slice begins, or the end. */
-async function* inflateRun(open: Open, from: number, fineFrom: number, skip: number): AsyncGenerator<Uint8Array, Stop> {
+/** Inflates the members between two offsets, without the first `skip` bytes of text; `at` is where the failing slice begins, or the end. */
+async function* inflateRun(
+  open: Open,
+  from: number,
+  until: number,
+  fineFrom: number,
+  skip: number,
+): AsyncGenerator<Uint8Array, Stop> {
   const gunzip = createGunzip({ chunkSize: 128 * 1024 });
   let parts: Buffer[] = [];
   let ended = false;
@@ -208,7 +216,7 @@ async function* inflateRun(open: Open, from: number, fineFrom: number, skip: num
     return taken;
   };
   try {
-    for await (const slice of sliced(open(from), from, fineFrom)) {
+    for await (const slice of sliced(open(from), from, until, fineFrom)) {
       await feed(slice);
       yield* fresh();
       if (ended) break;
@@ -226,11 +234,17 @@ async function* inflateRun(open: Open, from: number, fineFrom: number, skip: num
   }
 }
 
-async function* sliced(chunks: AsyncIterable<Uint8Array>, from: number, fineFrom: number): AsyncGenerator<Uint8Array> {
+async function* sliced(
+  chunks: AsyncIterable<Uint8Array>,
+  from: number,
+  until: number,
+  fineFrom: number,
+): AsyncGenerator<Uint8Array> {
   let at = from;
   for await (const chunk of chunks) {
     for (let i = 0; i < chunk.length; ) {
-      const step = at < fineFrom ? Math.min(SLICE, fineFrom - at, chunk.length - i) : 1;
+      if (at >= until) return;
+      const step = at < fineFrom ? Math.min(SLICE, fineFrom - at, until - at, chunk.length - i) : 1;
       yield chunk.subarray(i, i + step);
       i += step;
       at += step;
@@ -689,7 +703,7 @@ function scan({ kind, maxRecordBytes: most = 64 * MIB, header: given }: DecodeOp
   /** The piece in hand cannot be balanced: looks for where the next one begins, from its second byte on while that stays cheap. */
   function lose(element: boolean): true {
     scannedAgain += pos - start;
-    seekElement = element;
+    seekElement = element || wrapper.length > 0;
     oversize = head !== undefined;
     if (list === 'none') {
       if (wrapper.length > 0) head ??= Buffer.concat([...wrapper, buffer.subarray(start, pos)]).subarray(0, SHOWN);
@@ -709,7 +723,10 @@ function scan({ kind, maxRecordBytes: most = 64 * MIB, header: given }: DecodeOp
         let next = pos + 1;
         while (next < end && next - pos <= indent + 1 && (buffer[next] === SPACE || buffer[next] === TAB)) next++;
         if (next === end && !finished) return hold(SHOWN);
-        if (next - pos - 1 <= indent && next < end && startsValue(buffer[next] as number)) {
+        const key = seekElement && buffer[next] === OBJECT_OPEN ? firstKey(next) : undefined;
+        if (key === null) return hold(SHOWN);
+        const element = key !== undefined && firstKeys.has(key);
+        if (!element && next - pos - 1 <= indent && next < end && startsValue(buffer[next] as number)) {
           settle();
           list = 'none';
           wrapper = [];
@@ -722,6 +739,7 @@ function scan({ kind, maxRecordBytes: most = 64 * MIB, header: given }: DecodeOp
         if (key === null) return hold(SHOWN);
         if (key !== undefined && firstKeys.has(key)) {
           settle();
+          if (list === 'none') list = 'member';
           state = elements;
           return true;
         }
@@ -749,8 +767,9 @@ function scan({ kind, maxRecordBytes: most = 64 * MIB, header: given }: DecodeOp
   }
 
   function damage(bytes: Buffer): string {
-    const read = head ? undefined : readJson(bytes);
-    return read && 'reason' in read ? read.reason : 'malformed JSON';
+    if (tooDeep) return TOO_DEEP;
+    const read = readJson(head ?? bytes);
+    return 'reason' in read && (head?.length ?? 0) < SHOWN ? read.reason : 'malformed JSON';
   }
 
   function endOfInput(): void {

@@ -156,9 +156,9 @@ export function arrivals(source: Source, group: FileGroup, batch: { id: number; 
     hash: sql`CASE WHEN uid IS NOT NULL THEN ${md5(sql`raw`)} END`,
     file: sql`file`,
     position: sql`position`,
-    batch: sql`CAST(${batch.id} AS BIGINT)`,
+    batch: call((f) => f.cast(literal(batch.id), 'long')),
     run_id: literal(batch.runId),
-    ingested_at: sql`CAST(${batch.at.toISOString()} AS TIMESTAMPTZ)`,
+    ingested_at: call((f) => f.cast(literal(batch.at.toISOString()), 'timestamp')),
     fault,
   } satisfies Record<string, Sql>;
   const select = bronzeColumns.map(({ name }) => sql`${columns[name as keyof typeof columns]} AS ${identifier(name)}`);

@@ -16,23 +16,29 @@ import * as arrow from 'apache-arrow';
 
 const BATCH_ROWS = 65_536;
 const BATCH_BYTES = 32 << 20;
-const FIRST_ROWS = 64;
+const PROBE_ROWS = 64;
 const MAX_OFFSET = 2 ** 31 - 1;
 const ENTRY_BYTES = 16;
 const INLINE_BYTES = 12;
 const PAGE_BYTES = 4096;
-const MAX_SPAN = 2 ** 30;
 const DECIMAL_LIMIT = 10n ** 38n;
 const HIGH_LIMIT = DECIMAL_LIMIT >> 64n;
 const UUID_POSITIONS = [0, 2, 4, 6, 9, 11, 14, 16, 19, 21, 24, 26, 28, 30, 32, 34];
 const EMPTY = new Uint8Array(0);
+const NO_ENDS = new Int32Array(0);
 
-/** Arrow schema of a DuckDB result: all columns nullable, ENUM, UUID and BIT as text; throws on types with no Arrow form here, such as UNION. */
+/**
+ * Every column is nullable, ENUM, UUID and BIT are text, a repeated name `a` becomes `a:1`;
+ * throws on a type with no Arrow form here, such as UNION.
+ */
 export function arrowSchema(result: DuckDBResult): arrow.Schema {
   return schemaOf(result, columnsOf(result));
 }
 
-/** Streams a DuckDB result as Arrow record batches of at most 65536 rows and about 32 MB that own their memory, one empty batch if there are no rows; throws when DuckDB stops early. */
+/**
+ * Batches of at most 65536 rows and about 32 MB that own their memory, one empty batch for a result without rows;
+ * throws when DuckDB stops the result early, which may be after batches were given.
+ */
 export async function* recordBatches(result: DuckDBResult): AsyncGenerator<arrow.RecordBatch> {
   const columns = columnsOf(result);
   const schema = schemaOf(result, columns);
@@ -46,7 +52,7 @@ export async function* recordBatches(result: DuckDBResult): AsyncGenerator<arrow
     return chunk;
   };
 
-  let [rows, seen, step] = [0, 0, FIRST_ROWS];
+  let [rows, seen, step] = [0, 0, PROBE_ROWS];
   let next = fetch();
   try {
     for (let chunk = await next; chunk && chunk.rowCount > 0; chunk = await next) {
@@ -82,30 +88,36 @@ export async function* recordBatches(result: DuckDBResult): AsyncGenerator<arrow
 }
 
 type Bits = Uint8Array | null;
+type Memory = ReturnType<typeof memory>;
 
 interface Column {
   readonly type: arrow.DataType;
+  length(): number;
+  bytes(): number;
   bind(vector: duckdb.Vector, rows: number, parent: Bits): void;
   append(from: number, count: number): void;
-  bytes(): number;
   finish(): arrow.Data;
 }
 
-interface Source {
-  bytes: Uint8Array;
-  view: DataView;
-  valid: Bits;
+interface Slice {
+  readonly bytes: Uint8Array;
+  readonly view: DataView;
+  readonly valid: Bits;
+  readonly from: number;
+  readonly count: number;
+  readonly length: number;
+  readonly ends: Int32Array;
 }
+
+type Convert = (source: DataView, at: number, target: DataView, to: number) => void;
 
 interface Layout {
+  readonly offsets?: Memory;
+  readonly values?: Memory;
+  readonly children?: readonly Column[];
   bind?(vector: duckdb.Vector, rows: number, valid: Bits): void;
-  append(source: Source, from: number, count: number, length: number): void;
-  bytes(length: number): number;
-  finish(length: number): { offsets?: Uint8Array; values?: Uint8Array; children?: arrow.Data[] };
+  append(slice: Slice): void;
 }
-
-type Write = (source: Source, from: number, count: number, ends: Int32Array, values: Memory, used: number) => number;
-type Memory = ReturnType<typeof memory>;
 
 const SCALARS = new Map<DuckDBTypeId, () => Column>([
   [DuckDBTypeId.BOOLEAN, booleans],
@@ -117,8 +129,8 @@ const SCALARS = new Map<DuckDBTypeId, () => Column>([
   [DuckDBTypeId.USMALLINT, () => fixed(new arrow.Uint16(), 2)],
   [DuckDBTypeId.UINTEGER, () => fixed(new arrow.Uint32(), 4)],
   [DuckDBTypeId.UBIGINT, () => fixed(new arrow.Uint64(), 8)],
-  [DuckDBTypeId.HUGEINT, () => converted(new arrow.Decimal(0, 38), 16, hugeInt)],
-  [DuckDBTypeId.UHUGEINT, () => converted(new arrow.Decimal(0, 38), 16, unsignedHugeInt)],
+  [DuckDBTypeId.HUGEINT, () => fixed(new arrow.Decimal(0, 38), 16, hugeInt(true))],
+  [DuckDBTypeId.UHUGEINT, () => fixed(new arrow.Decimal(0, 38), 16, hugeInt(false))],
   [DuckDBTypeId.FLOAT, () => fixed(new arrow.Float32(), 4)],
   [DuckDBTypeId.DOUBLE, () => fixed(new arrow.Float64(), 8)],
   [DuckDBTypeId.DATE, () => fixed(new arrow.DateDay(), 4)],
@@ -129,9 +141,9 @@ const SCALARS = new Map<DuckDBTypeId, () => Column>([
   [DuckDBTypeId.TIMESTAMP_MS, () => fixed(new arrow.TimestampMillisecond(), 8)],
   [DuckDBTypeId.TIMESTAMP_NS, () => fixed(new arrow.TimestampNanosecond(), 8)],
   [DuckDBTypeId.TIMESTAMP_TZ, () => fixed(new arrow.TimestampMicrosecond('UTC'), 8)],
-  [DuckDBTypeId.INTERVAL, () => converted(new arrow.IntervalMonthDayNano(), 16, interval)],
-  [DuckDBTypeId.VARCHAR, () => variable(new arrow.Utf8(), ENTRY_BYTES, writeStrings)],
-  [DuckDBTypeId.BLOB, () => variable(new arrow.Binary(), ENTRY_BYTES, writeStrings)],
+  [DuckDBTypeId.INTERVAL, () => fixed(new arrow.IntervalMonthDayNano(), 16, interval)],
+  [DuckDBTypeId.VARCHAR, () => strings(new arrow.Utf8())],
+  [DuckDBTypeId.BLOB, () => strings(new arrow.Binary())],
   [DuckDBTypeId.BIT, () => text(ENTRY_BYTES, bits)],
   [DuckDBTypeId.UUID, () => text(16, uuids())],
 ]);
@@ -160,7 +172,8 @@ function columnsOf(result: DuckDBResult): Column[] {
 }
 
 function schemaOf(result: DuckDBResult, columns: Column[]): arrow.Schema {
-  return new arrow.Schema(columns.map(({ type }, index) => new arrow.Field(result.columnName(index), type, true)));
+  const names = result.deduplicatedColumnNames();
+  return new arrow.Schema(columns.map(({ type }, index) => new arrow.Field(names[index] ?? '', type, true)));
 }
 
 function named<T>(result: DuckDBResult, index: number, body: () => T): T {
@@ -173,68 +186,61 @@ function named<T>(result: DuckDBResult, index: number, body: () => T): T {
 }
 
 function column(type: arrow.DataType, width: number, layout: Layout): Column {
+  const { offsets, values, children = [] } = layout;
   const bitmap = memory();
-  const source: Source = { bytes: EMPTY, view: viewOf(EMPTY), valid: null };
-  let nulls = false;
+  let bytes: Uint8Array = EMPTY;
+  let view = viewOf(EMPTY);
+  let valid: Bits = null;
   let length = 0;
   return {
     type,
+    length: () => length,
+    bytes: () => children.reduce((sum, child) => sum + child.bytes(), (offsets?.used() ?? 0) + (values?.used() ?? 0)),
     bind(vector, rows, parent) {
       const own: Bits = duckdb.vector_get_validity(vector, maskBytes(rows));
-      source.valid = own && parent ? own.map((byte, index) => byte & (parent[index] ?? 0)) : (own ?? parent);
-      source.bytes = width > 0 ? duckdb.vector_get_data(vector, rows * width) : EMPTY;
-      source.view = viewOf(source.bytes);
-      layout.bind?.(vector, rows, source.valid);
+      valid = own && parent ? own.map((byte, index) => byte & (parent[index] ?? 0)) : (own ?? parent);
+      bytes = width > 0 ? duckdb.vector_get_data(vector, rows * width) : EMPTY;
+      view = viewOf(bytes);
+      layout.bind?.(vector, rows, valid);
     },
     append(from, count) {
-      layout.append(source, from, count, length);
-      if (source.valid && !nulls) copyBits(null, 0, bitmap.reserve(0, maskBytes(length)), 0, length);
-      nulls ||= source.valid !== null;
-      const needed = nulls ? maskBytes(length + count) : 0;
-      if (nulls) copyBits(source.valid, from, bitmap.reserve(maskBytes(length), needed), length, count);
+      const start = 4 * (length + 1);
+      const ends = offsets ? new Int32Array(offsets.reach(start + 4 * count).buffer, start, count) : NO_ENDS;
+      layout.append({ bytes, view, valid, from, count, length, ends });
+      if (valid || bitmap.used() > 0) {
+        if (bitmap.used() === 0) copyBits(null, 0, bitmap.reach(maskBytes(length)), 0, length);
+        copyBits(valid, from, bitmap.reach(maskBytes(length + count)), length, count);
+      }
       length += count;
     },
-    bytes: () => layout.bytes(length),
     finish() {
-      const { offsets, values, children } = layout.finish(length);
+      const nullCount = bitmap.used() > 0 ? -1 : 0;
       const buffers = {
-        [arrow.BufferType.OFFSET]: offsets && new Int32Array(offsets.buffer, 0, length + 1),
-        [arrow.BufferType.DATA]: values && typed(type, values),
-        [arrow.BufferType.VALIDITY]: nulls ? bitmap.take(maskBytes(length)) : EMPTY,
+        [arrow.BufferType.OFFSET]: offsets && new Int32Array(offsets.take(4 * (length + 1)).buffer, 0, length + 1),
+        [arrow.BufferType.DATA]: values && typed(type, values.take()),
+        [arrow.BufferType.VALIDITY]: bitmap.take(),
       };
-      const data = new arrow.Data(type, 0, length, nulls ? -1 : 0, buffers, children);
-      nulls = false;
+      const parts = children.map((child) => child.finish());
+      const data = new arrow.Data(type, 0, length, nullCount, buffers, parts);
       length = 0;
       return data;
     },
   };
 }
 
-function fixed(type: arrow.DataType, width: number): Column {
+function fixed(type: arrow.DataType, width: number, convert?: Convert): Column {
   const values = memory();
+  const size = convert ? 16 : width;
   return column(type, width, {
-    append({ bytes }, from, count, length) {
-      const target = values.reserve(length * width, (length + count) * width);
-      target.set(bytes.subarray(from * width, (from + count) * width), length * width);
-    },
-    bytes: (length) => length * width,
-    finish: (length) => ({ values: values.take(length * width) }),
-  });
-}
-
-type Convert = (source: DataView, at: number, target: DataView, to: number) => void;
-
-function converted(type: arrow.DataType, width: number, convert: Convert): Column {
-  const values = memory();
-  return column(type, width, {
-    append({ view, valid }, from, count, length) {
-      const target = viewOf(values.reserve(length * 16, (length + count) * 16));
+    values,
+    append({ bytes, view, valid, from, count, length }) {
+      const target = values.reach((length + count) * size);
+      if (!convert) return target.set(bytes.subarray(from * width, (from + count) * width), length * width);
+      const targetView = viewOf(target);
       for (let index = 0; index < count; index++) {
-        if (isSet(valid, from + index)) convert(view, (from + index) * width, target, (length + index) * 16);
+        if (isSet(valid, from + index)) convert(view, (from + index) * width, targetView, (length + index) * size);
       }
     },
-    bytes: (length) => length * 16,
-    finish: (length) => ({ values: values.take(length * 16) }),
   });
 }
 
@@ -242,7 +248,7 @@ function decimals({ width, scale }: DuckDBDecimalType): Column {
   const type = new arrow.Decimal(scale, width);
   if (width > 18) return fixed(type, 16);
   const bytes = width > 9 ? 8 : width > 4 ? 4 : 2;
-  return converted(type, bytes, (source, at, target, to) => {
+  return fixed(type, bytes, (source, at, target, to) => {
     const low = bytes === 2 ? source.getInt16(at, true) : source.getInt32(at, true);
     const high = bytes === 8 ? source.getInt32(at + 4, true) : low >> 31;
     target.setInt32(to, low, true);
@@ -252,19 +258,18 @@ function decimals({ width, scale }: DuckDBDecimalType): Column {
   });
 }
 
-const hugeInt: Convert = (source, at, target, to) => setHuge(source, at, target, to, source.getBigInt64(at + 8, true));
-const unsignedHugeInt: Convert = (source, at, target, to) =>
-  setHuge(source, at, target, to, source.getBigUint64(at + 8, true));
-
-function setHuge(source: DataView, at: number, target: DataView, to: number, high: bigint): void {
-  const low = source.getBigUint64(at, true);
-  if (high >= HIGH_LIMIT || high < -HIGH_LIMIT) {
-    const value = (high << 64n) + low;
-    const fits = value < DECIMAL_LIMIT && value > -DECIMAL_LIMIT;
-    if (!fits) throw new Error(`${value} does not fit DECIMAL(38, 0); cast it in the query`);
-  }
-  target.setBigUint64(to, low, true);
-  target.setBigInt64(to + 8, high, true);
+function hugeInt(signed: boolean): Convert {
+  return (source, at, target, to) => {
+    const low = source.getBigUint64(at, true);
+    const high = signed ? source.getBigInt64(at + 8, true) : source.getBigUint64(at + 8, true);
+    if (high >= HIGH_LIMIT || high < -HIGH_LIMIT) {
+      const value = (high << 64n) + low;
+      const fits = value < DECIMAL_LIMIT && value > -DECIMAL_LIMIT;
+      if (!fits) throw new Error(`${value} does not fit DECIMAL(38, 0); cast it in the query`);
+    }
+    target.setBigUint64(to, low, true);
+    target.setBigInt64(to + 8, high, true);
+  };
 }
 
 function interval(source: DataView, at: number, target: DataView, to: number): void {
@@ -278,50 +283,29 @@ function interval(source: DataView, at: number, target: DataView, to: number): v
 function booleans(): Column {
   const values = memory();
   return column(new arrow.Bool(), 1, {
-    append({ bytes }, from, count, length) {
-      const target = values.reserve(maskBytes(length), maskBytes(length + count));
+    values,
+    append({ bytes, from, count, length }) {
+      const target = values.reach(maskBytes(length + count));
       for (let index = 0; index < count; index++) {
         if (bytes[from + index]) setBit(target, length + index);
       }
     },
-    bytes: maskBytes,
-    finish: (length) => ({ values: values.take(maskBytes(length)) }),
   });
-}
-
-function variable(type: arrow.DataType, width: number, write: Write): Column {
-  const offsets = memory();
-  const values = memory();
-  let used = 0;
-  return column(type, width, {
-    append(source, from, count, length) {
-      const ends = endsAfter(offsets, length, count);
-      used = write(source, from, count, ends, values, used);
-    },
-    bytes: (length) => 4 * length + used,
-    finish(length) {
-      const taken = { offsets: offsets.take(4 * (length + 1)), values: values.take(used) };
-      used = 0;
-      return taken;
-    },
-  });
-}
-
-function endsAfter(offsets: Memory, length: number, count: number): Int32Array {
-  const bytes = offsets.reserve(4 * (length + 1), 4 * (length + 1 + count));
-  return new Int32Array(bytes.buffer, 4 * (length + 1), count);
 }
 
 function text(width: number, encode: (source: DataView, at: number) => Uint8Array): Column {
-  return variable(new arrow.Utf8(), width, ({ view, valid }, from, count, ends, values, start) => {
-    let used = start;
-    for (let index = 0; index < count; index++) {
-      const value = isSet(valid, from + index) ? encode(view, (from + index) * width) : EMPTY;
-      values.reserve(used, used + value.length).set(value, used);
-      used += value.length;
-      ends[index] = used;
-    }
-    return used;
+  const values = memory();
+  return column(new arrow.Utf8(), width, {
+    offsets: memory(),
+    values,
+    append({ view, valid, from, count, ends }) {
+      for (let index = 0; index < count; index++) {
+        const value = isSet(valid, from + index) ? encode(view, (from + index) * width) : EMPTY;
+        const used = values.used();
+        values.reach(used + value.length).set(value, used);
+        ends[index] = values.used();
+      }
+    },
   });
 }
 
@@ -360,14 +344,20 @@ function pointedAt(view: DataView, at: number, size: number): Uint8Array {
   return duckdb.get_data_from_pointer(view.buffer as ArrayBuffer, view.byteOffset + at, size);
 }
 
-function writeStrings(...[{ view, valid }, from, count, ends, values, start]: Parameters<Write>): number {
+function strings(type: arrow.DataType): Column {
+  const values = memory();
+  return column(type, ENTRY_BYTES, { offsets: memory(), values, append: (slice) => appendStrings(slice, values) });
+}
+
+function appendStrings({ view, valid, from, count, ends }: Slice, values: Memory): void {
+  const start = values.used();
   let used = start;
   for (let index = 0; index < count; index++) {
     used += sizeOf(view, valid, from + index);
     ends[index] = used;
   }
   if (used > MAX_OFFSET) throw new Error(`${count} rows hold more than the 2 GiB that Arrow text can address`);
-  const bytes = values.reserve(start, used + INLINE_BYTES);
+  const bytes = values.reach(used, INLINE_BYTES);
   const target = viewOf(bytes);
   const last = from + count;
   let span = EMPTY as Uint8Array;
@@ -401,10 +391,8 @@ function writeStrings(...[{ view, valid }, from, count, ends, values, start]: Pa
     bytes.set(span.subarray(low - spanLow, end - spanLow), to);
     to += end - low;
   }
-  return used;
 }
 
-/** Where a run of strings at ascending addresses ends; gaps stay under a page, so one read of the run touches no unmapped memory. */
 function spanFrom(view: DataView, valid: Bits, row: number, last: number): number {
   const start = view.getUint32(row * ENTRY_BYTES + 8, true);
   const high = view.getUint32(row * ENTRY_BYTES + 12, true);
@@ -414,49 +402,47 @@ function spanFrom(view: DataView, valid: Bits, row: number, last: number): numbe
     if (size <= INLINE_BYTES) continue;
     const low = view.getUint32(next * ENTRY_BYTES + 8, true);
     if (view.getUint32(next * ENTRY_BYTES + 12, true) !== high) break;
-    if (low < end || low >= end + PAGE_BYTES || low + size > start + MAX_SPAN) break;
+    // One read covers the gaps too: those shorter than a page lie in pages that the strings around them have mapped.
+    if (low < end || low >= end + PAGE_BYTES) break;
     end = low + size;
   }
   return end;
 }
 
-function structs(names: readonly string[], children: Column[], nullable: boolean): Column {
+function structs(names: readonly string[], children: readonly Column[], nullable: boolean): Column {
   const fields = children.map(({ type }, index) => new arrow.Field(names[index] ?? '', type, nullable || index > 0));
   return column(new arrow.Struct(fields), 0, {
+    children,
     bind(vector, rows, valid) {
       children.forEach((child, index) => {
         child.bind(duckdb.struct_vector_get_child(vector, index), rows, valid);
       });
     },
-    append(_, from, count) {
+    append({ from, count }) {
       for (const child of children) child.append(from, count);
     },
-    bytes: () => children.reduce((sum, child) => sum + child.bytes(), 0),
-    finish: () => ({ children: children.map((child) => child.finish()) }),
   });
 }
 
 function arrays(size: number, child: Column): Column {
   return column(new arrow.FixedSizeList(size, new arrow.Field('item', child.type, true)), 0, {
+    children: [child],
     bind(vector, rows, valid) {
       child.bind(duckdb.array_vector_get_child(vector), rows * size, valid && repeated(valid, rows, size));
     },
-    append: (_, from, count) => child.append(from * size, count * size),
-    bytes: () => child.bytes(),
-    finish: () => ({ children: [child.finish()] }),
+    append: ({ from, count }) => child.append(from * size, count * size),
   });
 }
 
 function lists(type: arrow.DataType, child: Column): Column {
-  const offsets = memory();
-  let used = 0;
   return column(type, ENTRY_BYTES, {
+    offsets: memory(),
+    children: [child],
     bind(vector) {
       child.bind(duckdb.list_vector_get_child(vector), duckdb.list_vector_get_size(vector), null);
     },
-    append({ view, valid }, from, count, length) {
-      const ends = endsAfter(offsets, length, count);
-      let [start, end] = [0, 0];
+    append({ view, valid, from, count, ends }) {
+      let [start, end, total] = [0, 0, child.length()];
       for (let index = 0; index < count; index++) {
         const at = (from + index) * ENTRY_BYTES;
         const size = isSet(valid, from + index) ? view.getUint32(at + 8, true) : 0;
@@ -466,36 +452,35 @@ function lists(type: arrow.DataType, child: Column): Column {
           start = first;
         }
         end = first + size;
-        used += size;
-        ends[index] = used;
+        total += size;
+        ends[index] = total;
       }
       if (end > start) child.append(start, end - start);
-    },
-    bytes: (length) => 4 * length + child.bytes(),
-    finish(length) {
-      used = 0;
-      return { offsets: offsets.take(4 * (length + 1)), children: [child.finish()] };
     },
   });
 }
 
 function memory() {
   let bytes = new Uint8Array(0);
+  let used = 0;
   let expected = 0;
-  const reserve = (used: number, needed: number) => {
-    if (needed <= bytes.length) return bytes;
-    const larger = new Uint8Array(Math.max(needed, 2 * bytes.length, expected));
-    larger.set(bytes.subarray(0, used));
-    bytes = larger;
+  const reach = (needed: number, spare = 0) => {
+    if (needed + spare > bytes.length) {
+      const larger = new Uint8Array(Math.max(needed + spare, 2 * bytes.length, expected));
+      larger.set(bytes.subarray(0, used));
+      bytes = larger;
+    }
+    used = needed;
     return bytes;
   };
-  const take = (used: number) => {
-    const taken = reserve(0, used).subarray(0, used);
-    expected = used + (used >> 3);
+  const take = (needed = used) => {
+    const taken = reach(needed).subarray(0, needed);
+    expected = needed + (needed >> 3);
     bytes = new Uint8Array(0);
+    used = 0;
     return taken;
   };
-  return { reserve, take };
+  return { used: () => used, reach, take };
 }
 
 function typed(type: arrow.DataType, { buffer, length }: Uint8Array): arrow.DataType['TArray'] {

@@ -75,8 +75,14 @@ class DuckDBEngine implements Engine {
     try {
       yield* recordBatches(await this.#connection.stream(statement));
     } catch (error) {
-      throw error instanceof EngineError ? error : new EngineError(first(error), statement, error);
+      throw new EngineError(await this.#cause(statement, error), statement, error);
     }
+  }
+
+  /** A stream that fails midway ends without its message; running the statement again under EXPLAIN ANALYZE brings it out. */
+  async #cause(statement: string, error: unknown): Promise<string> {
+    if (!first(error).startsWith('DuckDB stopped after')) return first(error);
+    return this.#connection.run(`EXPLAIN ANALYZE ${statement}`).then(() => first(error), first);
   }
 
   async transaction<T>(work: () => Promise<T>): Promise<T> {

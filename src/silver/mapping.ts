@@ -148,7 +148,11 @@ export function selectMapping(mapping: Mapping, type: RowType): Sql {
     call((f) => sql`CASE WHEN ${f.isJson(json)} THEN ${fromJson(json, shape)} END AS ${identifier(name)}`),
   );
   const from = parsed.length === 0 ? base : sql`(SELECT *, ${join(parsed, sql`, `)} FROM ${base}) AS parsed`;
-  return selectRows(type, { columns: mapping.columns, record: RECORD, unmapped: unmapped(mapping) }, from);
+  return selectRows(
+    type,
+    { columns: mapping.columns, carried: [RECORD, ...Object.keys(mapping.parsed)], unmapped: unmapped(mapping) },
+    from,
+  );
 }
 
 /** The class of a bronze row by its lifted columns, among the mappings of one source. */

@@ -275,6 +275,8 @@ function presence(
   const inner = objectOf(attribute) as Definition;
   const conditions = stands(inner, child, path, leaf);
   if (conditions.length > 0) return sql`(${join(conditions, sql` AND `)})`;
+  const { all, any } = demands(inner);
+  if (all.length + any.length > 0) return 'always';
   const inside = [...child.fields.keys()].map((field) => presence(inner, child, path, leaf, field));
   const open = inside.filter((p) => typeof p !== 'string');
   return open.length > 0 ? anyOf(open) : inside.includes('always') ? 'always' : 'never';
@@ -343,8 +345,8 @@ function listOf(value: ObjectList, tree: Node): Sql {
 /** What the derived columns are made from. */
 export interface Given {
   readonly columns: Columns;
-  /** The column of the record, which `unmapped` reads. */
-  readonly record?: string;
+  /** The columns of `from` that `unmapped` reads: the record and what was parsed out of it. */
+  readonly carried?: readonly string[];
   /** What no column took, made from the record and the leaves. */
   readonly unmapped?: Sql;
 }
@@ -454,7 +456,7 @@ export function selectRows(type: RowType, given: Given, from: Sql): Sql {
       ([path, value]) =>
         sql`  ${isList(value) ? listOf(value, at(path)) : cast(value, leafType(path))} AS ${identifier(path)}`,
     );
-  if (given.record) leafColumns.push(sql`  ${identifier(given.record)}`);
+  for (const name of given.carried ?? []) leafColumns.push(sql`  ${identifier(name)}`);
   const leaf: Leaf = (path) => {
     if (path === 'unmapped') return given.unmapped;
     const enumerated = captions.get(path);

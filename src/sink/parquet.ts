@@ -1,9 +1,37 @@
 import { isUtf8 } from 'node:buffer';
-import { createReadStream } from 'node:fs';
+import { closeSync, createReadStream, createWriteStream, openSync, readSync } from 'node:fs';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
-import { DuckDBDataChunk, DuckDBInstance, quotedIdentifier, quotedString } from '@duckdb/node-api';
+import {
+  BIGINT,
+  BLOB,
+  BOOLEAN,
+  DATE,
+  DECIMAL,
+  DOUBLE,
+  DuckDBInstance,
+  DuckDBStructType,
+  DuckDBTableFunction,
+  type DuckDBType,
+  FLOAT,
+  INTEGER,
+  LIST,
+  MAP,
+  quotedString,
+  SMALLINT,
+  TIME,
+  TIME_NS,
+  TIMESTAMP,
+  TIMESTAMP_NS,
+  TIMESTAMPTZ,
+  TINYINT,
+  UBIGINT,
+  UINTEGER,
+  USMALLINT,
+  UTINYINT,
+  VARCHAR,
+} from '@duckdb/node-api';
 import duckdb from '@duckdb/node-bindings';
 import {
   type Data,
@@ -18,26 +46,31 @@ import {
   type Map_,
   Precision,
   type RecordBatch,
+  RecordBatchReader,
   type Timestamp,
   TimeUnit,
   Type,
   util,
 } from 'apache-arrow';
+import { writeArrow } from './arrow.ts';
 import { decodedBatch } from './decode.ts';
 import { compile, distinctNames } from './encoder.ts';
-import type { Output } from './output.ts';
+import { type Output, streamOutput } from './output.ts';
 import { emptyText, take } from './text.ts';
 
 /**
- * Writes Parquet (zstd). Batches are copied buffer by buffer into a temporary DuckDB, which spills to a folder beside the
- * output, and written from there. What Parquet or DuckDB has no type for (durations, intervals, unions, decimals of more
- * than 38 digits) becomes text.
+ * Writes Parquet (zstd, rows in order). The rows go to a temporary Arrow file beside the output first, because DuckDB, which
+ * writes the Parquet, takes them by a table function that cannot wait. What Parquet or DuckDB has no exact type for
+ * (durations, intervals, unions, decimals of more than 38 digits) becomes text; nanoseconds lose their zone.
  */
 export async function writeParquet(batches: AsyncIterable<RecordBatch>, output: Output): Promise<number> {
   const folder = await mkdtemp(join(output.path === undefined ? tmpdir() : dirname(output.path), '.parquet-'));
-  const file = join(folder, 'rows.parquet');
+  const [spool, file] = [join(folder, 'rows.arrows'), join(folder, 'rows.parquet')];
   try {
-    const rows = await copyThroughDuckDB(batches, folder, file);
+    const spooled = streamOutput(createWriteStream(spool), true);
+    const rows = await writeArrow(decoded(batches), spooled);
+    await spooled.close();
+    await convert(spool, file);
     for await (const chunk of createReadStream(file, { highWaterMark: 1 << 20 })) await output.write(chunk);
     return rows;
   } finally {
@@ -45,54 +78,87 @@ export async function writeParquet(batches: AsyncIterable<RecordBatch>, output: 
   }
 }
 
-async function copyThroughDuckDB(batches: AsyncIterable<RecordBatch>, folder: string, file: string): Promise<number> {
-  const database = await DuckDBInstance.create(':memory:', { temp_directory: folder, memory_limit: '1GB' });
+async function* decoded(batches: AsyncIterable<RecordBatch>): AsyncGenerator<RecordBatch> {
+  for await (const batch of batches) yield decodedBatch(batch);
+}
+
+async function convert(spool: string, file: string): Promise<void> {
+  const descriptor = openSync(spool, 'r');
+  const database = await DuckDBInstance.create(':memory:', { preserve_insertion_order: 'false' });
   try {
+    const reader = RecordBatchReader.from(chunksOf(descriptor)).open();
+    const { fields } = reader.schema;
+    if (fields.length === 0) throw new Error('Parquet needs at least one column');
+    const names = distinctNames(fields);
+    const columns = fields.map(({ type }) => columnOf(type));
+    const batches = reader[Symbol.iterator]();
+    let batch: RecordBatch | undefined;
+    let from = 0;
     const connection = await database.connect();
-    let load: ((batch: RecordBatch) => void) | undefined;
-    let close = (): void => undefined;
-    let rows = 0;
-    for await (const encoded of batches) {
-      const batch = decodedBatch(encoded);
-      if (load === undefined) {
-        const columns = batch.schema.fields.map(({ type }) => columnOf(type));
-        const names = distinctNames(batch.schema.fields);
-        const ddl = columns.map(({ ddl }, i) => `${quotedIdentifier(names[i] || `column${i}`)} ${ddl}`);
-        await connection.run(`CREATE TABLE rows (${ddl.join(', ')})`);
-        const appender = await connection.createAppender('rows');
-        const types = columns.map((_, i) => appender.columnType(i));
-        close = () => appender.closeSync();
-        load = ({ data, numRows }) => {
-          for (let from = 0; from < numRows; from += chunkRows) {
-            const count = Math.min(chunkRows, numRows - from);
-            const chunk = DuckDBDataChunk.create(types, count);
+    const failures: unknown[] = [];
+    connection.registerTableFunction(
+      DuckDBTableFunction.create({
+        name: 'spooled_rows',
+        bindFunction: (info) => {
+          columns.forEach(({ type }, i) => {
+            info.addResultColumn(names[i] || `column${i}`, type);
+          });
+        },
+        initFunction: (info) => info.setMaxThreads(1),
+        mainFunction: (info, chunk) => {
+          try {
+            for (; batch === undefined || from === batch.numRows; from = 0) {
+              const next = batches.next();
+              if (next.done) {
+                chunk.rowCount = 0;
+                return;
+              }
+              batch = next.value;
+            }
+            const { data } = batch;
+            const count = Math.min(chunkRows, batch.numRows - from);
+            chunk.rowCount = count;
             columns.forEach(({ fill }, i) => {
               fill(duckdb.data_chunk_get_vector(chunk.chunk, i), data.children[i] as Data, from, count);
             });
-            appender.appendDataChunk(chunk);
+            from += count;
+          } catch (error) {
+            failures.push(error);
+            info.setError(String(error));
           }
-        };
-      }
-      load(batch);
-      rows += batch.numRows;
+        },
+      }),
+    );
+    try {
+      const options = `FORMAT parquet, COMPRESSION zstd, ROW_GROUP_SIZE_BYTES '${rowGroupBytes}'`;
+      await connection.run(`COPY (FROM spooled_rows()) TO ${quotedString(file)} (${options})`);
+    } catch (error) {
+      throw failures[0] ?? error;
     }
-    if (load === undefined) throw new Error('no columns: the result came without a batch');
-    close(); if (process.env.PH) console.log("rows appended");
-    await connection.run(`COPY rows TO ${quotedString(file)} (FORMAT parquet, COMPRESSION zstd)`);
     connection.closeSync();
-    return rows;
   } finally {
     database.closeSync();
+    closeSync(descriptor);
   }
 }
 
+function* chunksOf(descriptor: number): Generator<Uint8Array> {
+  for (;;) {
+    const chunk = Buffer.allocUnsafeSlow(1 << 20);
+    const size = readSync(descriptor, chunk);
+    if (size === 0) return;
+    yield chunk.subarray(0, size);
+  }
+}
+
+const rowGroupBytes = '64MB';
 const chunkRows = duckdb.vector_size();
 
 type Fill = (vector: duckdb.Vector, data: Data, from: number, count: number, parent?: Uint8Array) => void;
 
 /** A DuckDB type, and how to copy `count` rows of an Arrow vector to the start of a DuckDB vector of it. */
 interface Column {
-  readonly ddl: string;
+  readonly type: DuckDBType;
   readonly fill: Fill;
 }
 
@@ -100,63 +166,64 @@ function columnOf(type: DataType): Column {
   switch (type.typeId) {
     case Type.Null:
       return {
-        ddl: 'INTEGER',
+        type: INTEGER,
         fill: (vector, _data, _from, count) => writeValidity(vector, new Uint8Array(maskBytes(count))),
       };
     case Type.Bool:
-      return column('BOOLEAN', (vector, { values, offset }, from, count) => {
+      return column(BOOLEAN, (vector, { values, offset }, from, count) => {
         const bytes = new Uint8Array(count);
         for (let i = 0; i < count; i++) bytes[i] = bit(values, offset + from + i);
         copy(vector, bytes);
       });
     case Type.Int: {
       const { bitWidth, isSigned } = type as Int;
-      return column(`${isSigned ? '' : 'U'}${integers[bitWidth]}`, same);
+      const [signed, unsigned] = integers[bitWidth];
+      return column(isSigned ? signed : unsigned, same);
     }
     case Type.Float: {
       const { precision } = type as unknown as { precision: Precision };
-      if (precision === Precision.DOUBLE) return column('DOUBLE', same);
-      if (precision === Precision.SINGLE) return column('FLOAT', same);
-      return column('FLOAT', (vector, { values }, from, count) =>
+      if (precision === Precision.DOUBLE) return column(DOUBLE, same);
+      if (precision === Precision.SINGLE) return column(FLOAT, same);
+      return column(FLOAT, (vector, { values }, from, count) =>
         copy(vector, Float32Array.from(values.subarray(from, from + count), util.uint16ToFloat64)),
       );
     }
     case Type.Decimal: {
       const { precision, scale } = type as Decimal;
       if (precision > 38 || scale < 0 || scale > precision) return asText(type);
-      return column(`DECIMAL(${precision}, ${scale})`, decimals(precision));
+      return column(DECIMAL(precision, scale), decimals(precision));
     }
     case Type.Utf8:
     case Type.LargeUtf8:
-      return column('VARCHAR', fillStrings);
+      return column(VARCHAR, fillStrings);
     case Type.Binary:
     case Type.LargeBinary:
-      return column('BLOB', fillStrings);
+      return column(BLOB, fillStrings);
     case Type.FixedSizeBinary:
-      return column('BLOB', (vector, { values, stride }, from, count) => {
+      return column(BLOB, (vector, { values, stride }, from, count) => {
         const offsets = Int32Array.from({ length: count + 1 }, (_, i) => (from + i) * stride);
         fillBytes(vector, values, offsets, 0, count);
       });
     case Type.Date:
-      return (type as Date_).unit === DateUnit.DAY ? column('DATE', same) : column('DATE', millisecondDates);
+      return (type as Date_).unit === DateUnit.DAY ? column(DATE, same) : column(DATE, millisecondDates);
     case Type.Time: {
       const { unit } = type as unknown as { unit: TimeUnit };
-      return unit === TimeUnit.NANOSECOND
-        ? column('TIME_NS', same)
-        : column('TIME', scaled(10n ** BigInt(6 - 3 * unit)));
+      return unit === TimeUnit.NANOSECOND ? column(TIME_NS, same) : column(TIME, scaled(10n ** BigInt(6 - 3 * unit)));
     }
     case Type.Timestamp: {
       const { unit, timezone } = type as Timestamp;
-      if (unit === TimeUnit.NANOSECOND) return column('TIMESTAMP_NS', same);
-      return column(timezone ? 'TIMESTAMPTZ' : 'TIMESTAMP', scaled(10n ** BigInt(6 - 3 * unit)));
+      if (unit === TimeUnit.NANOSECOND) return column(TIMESTAMP_NS, same);
+      return column(timezone ? TIMESTAMPTZ : TIMESTAMP, scaled(10n ** BigInt(6 - 3 * unit)));
     }
     case Type.Struct: {
       if (type.children.length === 0) return asText(type);
       const names = distinctNames(type.children);
       const columns = type.children.map((field: Field) => columnOf(field.type));
-      const members = columns.map(({ ddl }, i) => `${quotedIdentifier(names[i] || `column${i}`)} ${ddl}`);
       return {
-        ddl: `STRUCT(${members.join(', ')})`,
+        type: new DuckDBStructType(
+          names.map((name, i) => name || `column${i}`),
+          columns.map(({ type }) => type),
+        ),
         fill: (vector, data, from, count, parent) => {
           const valid = validity(data, from, count, parent);
           if (valid) writeValidity(vector, valid);
@@ -169,32 +236,37 @@ function columnOf(type: DataType): Column {
     case Type.List:
     case Type.LargeList: {
       const item = columnOf((type as List).valueType);
-      return column(`${item.ddl}[]`, fillList(item));
+      return column(LIST(item.type), fillList(item));
     }
     case Type.FixedSizeList: {
       const item = columnOf((type as FixedSizeList).valueType);
       const fill = fillList(item);
-      return column(`${item.ddl}[]`, (vector, { stride, children }, from, count) => {
+      return column(LIST(item.type), (vector, { stride, children }, from, count) => {
         const valueOffsets = Int32Array.from({ length: count + 1 }, (_, i) => (from + i) * stride);
         fill(vector, { valueOffsets, children }, 0, count);
       });
     }
     case Type.Map: {
       const { keyType, valueType, childType } = type as Map_;
-      return column(`MAP(${columnOf(keyType).ddl}, ${columnOf(valueType).ddl})`, fillList(columnOf(childType)));
+      return column(MAP(columnOf(keyType).type, columnOf(valueType).type), fillList(columnOf(childType)));
     }
     default:
       return asText(type);
   }
 }
 
-const integers: Record<number, string> = { 8: 'TINYINT', 16: 'SMALLINT', 32: 'INTEGER', 64: 'BIGINT' };
+const integers = {
+  8: [TINYINT, UTINYINT],
+  16: [SMALLINT, USMALLINT],
+  32: [INTEGER, UINTEGER],
+  64: [BIGINT, UBIGINT],
+} as const;
 
 type FillValues = (vector: duckdb.Vector, data: Data, from: number, count: number) => void;
 
-function column(ddl: string, values: FillValues): Column {
+function column(type: DuckDBType, values: FillValues): Column {
   return {
-    ddl,
+    type,
     fill: (vector, data, from, count, parent) => {
       const valid = validity(data, from, count, parent);
       if (valid) writeValidity(vector, valid);
@@ -334,7 +406,7 @@ function asText(type: DataType): Column {
   const text = emptyText(1 << 10);
   const bind = compile(type, text, { bare: true });
   return {
-    ddl: 'VARCHAR',
+    type: VARCHAR,
     fill: (vector, data, from, count, parent) => {
       const write = bind(data);
       const valid = new Uint8Array(maskBytes(count));

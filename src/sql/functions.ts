@@ -26,6 +26,8 @@ export interface Functions {
   size(elements: Sql): Sql;
   element(elements: Sql, position: number): Sql;
   mapOfPairs(pairs: Sql): Sql;
+  /** One row for each element; only in a SELECT list. */
+  explode(elements: Sql): Sql;
   cast(value: Sql, type: Type): Sql;
   matches(value: Sql, pattern: string): Sql;
   replaceAll(value: Sql, pattern: string, by: string): Sql;
@@ -33,6 +35,7 @@ export interface Functions {
   /** Milliseconds since 1970 of an ISO 8601 text with its offset, of which the form was tested. */
   isoMillis(value: Sql): Sql;
   timestampOfMillis(millis: Sql): Sql;
+  millisOfTimestamp(timestamp: Sql): Sql;
   md5(value: Sql): Sql;
   countDistinct(value: Sql, over: Sql): Sql;
   sumLong(value: Sql): Sql;
@@ -104,7 +107,8 @@ export function lookup<const V extends string | number, O = never>(
   otherwise?: Sql<O>,
 ): Sql<V | O> {
   const whens = Object.entries(table).map(([from, to]) => sql` WHEN ${from} THEN ${to}`);
-  return sql`CASE ${tested(value)}${join(whens, sql``)}${otherwise ? sql` ELSE ${otherwise}` : sql``} END`;
+  const found = conversion(value, sql<V>`CASE ${value}${join(whens, sql``)} END`);
+  return otherwise ? coalesce<V | O>(found, otherwise) : found;
 }
 
 const INTEGER = '^[+-]?[0-9]{1,18}(\\.0+)?$';

@@ -1,0 +1,77 @@
+import { existsSync } from 'node:fs';
+import { resolve } from 'node:path';
+import type { RecordBatch } from 'apache-arrow';
+import { openDuckDB } from './engine/duckdb.ts';
+import { type Engine, UserError } from './engine/engine.ts';
+import { checkManifest, type Manifest, readManifest } from './manifest.ts';
+import { type Planned, type PlanOptions, planOf } from './planned.ts';
+import { type RunOptions, type RunResult, run } from './run.ts';
+import { type Status, statusOf } from './status.ts';
+
+export { EngineError, UserError } from './engine/engine.ts';
+export type { Manifest } from './manifest.ts';
+export type { Planned, PlanOptions } from './planned.ts';
+export type { RunEvent, RunOptions, RunResult, StageResult } from './run.ts';
+export type { Status } from './status.ts';
+
+/** How a lakehouse is opened. */
+export interface OpenOptions {
+  /** One of the manifest's targets. */
+  readonly target?: string;
+  /** For reading only: several processes may then read at once, while none writes. */
+  readonly readOnly?: boolean;
+  /** With `readOnly`: throws a `UserError` where there is no lakehouse yet, instead of showing an empty one. */
+  readonly mustExist?: boolean;
+}
+
+/** An open lakehouse: the manifest's engine and what can be done with it. Close it, or open it with `await using`. */
+export interface Lakehouse extends AsyncDisposable {
+  readonly manifest: Manifest;
+  readonly engine: Engine;
+  /** Takes in everything new, from files to alerts. */
+  run(options?: RunOptions): Promise<RunResult>;
+  /** What a run would do and why; writes nothing. */
+  plan(options?: PlanOptions): Promise<Planned>;
+  /** Last runs, and for each source its newest event, lag, rows and quarantine. */
+  status(): Promise<Status>;
+  /** The rows of a statement as Arrow record batches, streamed; at least one batch, for the schema. */
+  query(statement: string): AsyncIterable<RecordBatch>;
+  close(): Promise<void>;
+}
+
+async function openEngine(manifest: Manifest, { readOnly = false, mustExist = false }: OpenOptions): Promise<Engine> {
+  const { engine, folder } = manifest;
+  if (engine.type !== 'duckdb')
+    throw new UserError(
+      `engine.type "${engine.type}" is not runnable in this version: only "duckdb" is. Its SQL can be seen with plan --sql.`,
+    );
+  const path = engine.path === ':memory:' ? engine.path : resolve(folder, engine.path);
+  const missing = readOnly && !existsSync(path);
+  if (missing && mustExist)
+    throw new UserError(`There is no lakehouse ${path} yet: run the pipeline first (npm run pipeline).`);
+  return openDuckDB({
+    path: missing ? ':memory:' : path,
+    readOnly: readOnly && !missing,
+    ...(engine.memory ? { memory: engine.memory } : {}),
+    ...(engine.threads ? { threads: engine.threads } : {}),
+  });
+}
+
+/** Opens the lakehouse of a manifest: a path of `pipelines.json`, or the manifest itself with paths relative to the working folder. */
+export async function open(manifest: string | object, options: OpenOptions = {}): Promise<Lakehouse> {
+  const checked =
+    typeof manifest === 'string'
+      ? await readManifest(manifest, options.target)
+      : checkManifest(manifest, 'pipelines.json', options.target);
+  const engine = await openEngine(checked, options);
+  return {
+    manifest: checked,
+    engine,
+    run: (runOptions) => run(checked, engine, runOptions),
+    plan: (planOptions) => planOf(checked, engine, planOptions),
+    status: () => statusOf(checked, engine),
+    query: (statement) => engine.query(statement),
+    close: async () => engine[Symbol.asyncDispose](),
+    [Symbol.asyncDispose]: () => engine[Symbol.asyncDispose](),
+  };
+}

@@ -1,0 +1,368 @@
+import { nearNames } from '../ocsf/schema.ts';
+import { sources } from './bronze/index.ts';
+import { arrivals, DECODE, type FileGroup, IGNORED } from './bronze/read.ts';
+import { bronzeColumns } from './bronze/source.ts';
+import { UserError } from './engine/engine.ts';
+import { detections, summaries, views } from './gold/index.ts';
+import type { Manifest } from './manifest.ts';
+import { mappings } from './silver/index.ts';
+import { classOfRow, ROUTED } from './silver/mapping.ts';
+import { silverStages } from './silver/stages.ts';
+import type { Dialect, Table } from './sql/dialect.ts';
+import { hashOf } from './sql/hash.ts';
+import { identifier, join, literal, type Relation, type Resolve, type Sql, spell, sql } from './sql/sql.ts';
+import type { BronzeStage, RangeStage, SilverStage, Stage, ViewStage } from './stage.ts';
+
+/** The stages of a manifest, each after what it reads. */
+export interface Pipeline {
+  readonly bronze: readonly BronzeStage[];
+  readonly silver: readonly SilverStage[];
+  readonly ranges: readonly RangeStage[];
+  readonly views: readonly ViewStage[];
+}
+
+const table = (name: string, columns: Table['columns']): Table & Relation => ({ name: `pipeline.${name}`, columns });
+
+/** The pipeline's own tables, on the same engine as the data. */
+export const state = {
+  files: table('files', [
+    { name: 'source', type: 'text' },
+    { name: 'path', type: 'text' },
+    { name: 'size', type: 'long' },
+    { name: 'mtime', type: 'long' },
+    { name: 'content_hash', type: 'text' },
+    { name: 'status', type: 'text' },
+    { name: 'error', type: 'text' },
+    { name: 'records', type: 'long' },
+    { name: 'stored', type: 'long' },
+    { name: 'duplicates', type: 'long' },
+    { name: 'quarantined', type: 'long' },
+    { name: 'ignored', type: 'long' },
+    { name: 'batch', type: 'long' },
+    { name: 'run_id', type: 'text' },
+    { name: 'ingested_at', type: 'timestamp' },
+  ]),
+  quarantine: table('quarantine', [
+    { name: 'source', type: 'text' },
+    { name: 'file', type: 'text' },
+    { name: 'position', type: 'long' },
+    { name: 'reason', type: 'text' },
+    { name: 'text', type: 'text' },
+    { name: 'batch', type: 'long' },
+    { name: 'run_id', type: 'text' },
+    { name: 'quarantined_at', type: 'timestamp' },
+  ]),
+  watermarks: table('watermarks', [
+    { name: 'stage', type: 'text' },
+    { name: 'input', type: 'text' },
+    { name: 'position', type: 'long' },
+  ]),
+  changes: table('changes', [
+    { name: 'id', type: 'long' },
+    { name: 'relation', type: 'text' },
+    { name: 'hour', type: 'long' },
+  ]),
+  definitions: table('definitions', [
+    { name: 'stage', type: 'text' },
+    { name: 'hash', type: 'text' },
+  ]),
+  runs: table('runs', [
+    { name: 'run_id', type: 'text' },
+    { name: 'version', type: 'text' },
+    { name: 'started_at', type: 'timestamp' },
+    { name: 'ended_at', type: 'timestamp' },
+    { name: 'ok', type: 'boolean' },
+    { name: 'error', type: 'text' },
+  ]),
+  stages: table('stages', [
+    { name: 'run_id', type: 'text' },
+    { name: 'name', type: 'text' },
+    { name: 'rows_in', type: 'long' },
+    { name: 'rows_out', type: 'long' },
+    { name: 'rows_quarantined', type: 'long' },
+    { name: 'seconds', type: 'double' },
+    { name: 'error', type: 'text' },
+  ]),
+} as const;
+
+const bare = (name: string): string => name.slice(name.indexOf('.') + 1);
+const chosen = <T extends Relation>(all: readonly T[], selection: 'all' | readonly string[]): T[] =>
+  all.filter((stage) => selection === 'all' || selection.includes(bare(stage.name)));
+
+/** Stages in an order in which each comes after its inputs. */
+function ordered<T extends Stage>(stages: readonly T[]): T[] {
+  const byName = new Map(stages.map((stage) => [stage.name, stage]));
+  const done = new Set<T>();
+  const visit = (stage: T): void => {
+    if (done.has(stage)) return;
+    for (const input of stage.inputs) {
+      const before = byName.get(input.name);
+      if (before && before !== stage) visit(before);
+    }
+    done.add(stage);
+  };
+  for (const stage of stages) visit(stage);
+  return [...done];
+}
+
+/** The stages of a manifest. A rule or summary whose inputs the manifest leaves out is left out too. */
+export function pipelineOf(manifest: Pick<Manifest, 'bronze' | 'silver' | 'gold'>): Pipeline {
+  const bronze = Object.keys(manifest.bronze).map((name): BronzeStage => {
+    const source = sources[name];
+    if (!source) throw new UserError(`There is no source "${name}"; valid: ${Object.keys(sources).join(', ')}`);
+    const bronzeTable = { name: source.name, columns: bronzeColumns, cluster: ['time'] };
+    return { kind: 'bronze', name: source.name, source, table: bronzeTable, inputs: [], hash: hashOf(bronzeTable) };
+  });
+  const silver = chosen(silverStages(mappings), manifest.silver).map((stage) => ({
+    ...stage,
+    feeds: stage.feeds.filter((feed) => feed.source.source in manifest.bronze),
+  }));
+  const known = new Map<string, string>(silver.map((stage) => [stage.name, stage.hash]));
+  const candidates = ordered<RangeStage>([
+    ...chosen(summaries, manifest.gold.summaries),
+    ...chosen(detections, manifest.gold.detections),
+  ]);
+  const ranges = candidates.flatMap((stage) => {
+    if (!stage.inputs.every((input) => known.has(input.name))) return [];
+    const hash = hashOf(
+      undefined,
+      ...[stage.hash, ...stage.inputs.map((i) => known.get(i.name) ?? '')].map((h) => literal(h)),
+    );
+    known.set(stage.name, hash);
+    return [{ ...stage, hash }];
+  });
+  return { bronze, silver, ranges, views: ordered(views) };
+}
+
+/** Every stage with its tables, in order. */
+export const allStages = (pipeline: Pipeline): Stage[] => [
+  ...pipeline.bronze,
+  ...pipeline.silver,
+  ...pipeline.ranges,
+  ...pipeline.views,
+];
+
+/** The stages that `--select` names: `gold.alerts`, `+gold.alerts` with all before it, `silver.authentication+` with all after it. */
+export function selected(pipeline: Pipeline, selectors: readonly string[]): Set<string> {
+  const stages = allStages(pipeline);
+  const all = stages.map((stage) => stage.name);
+  const feeds = (stage: Stage): readonly Relation[] =>
+    stage.kind === 'view'
+      ? [...stage.inputs, ...pipeline.ranges.filter((r) => stage.inputs.some((i) => i.name === r.table.name))]
+      : stage.inputs;
+  const wanted = new Set<string>();
+  for (const selector of selectors) {
+    const name = selector.replace(/^\+|\+$/g, '');
+    if (!all.includes(name)) {
+      const near = nearNames(name, all);
+      throw new UserError(
+        `--select ${selector}: there is no stage "${name}"${near.length > 0 ? `; did you mean ${near.join(' or ')}?` : `; valid: ${all.join(', ')}`}`,
+      );
+    }
+    wanted.add(name);
+    const follow = (from: string, next: (name: string) => string[]): void => {
+      for (const other of next(from)) {
+        if (wanted.has(other)) continue;
+        wanted.add(other);
+        follow(other, next);
+      }
+    };
+    if (selector.startsWith('+'))
+      follow(name, (n) =>
+        stages
+          .filter((s) => s.name === n)
+          .flatMap((s) =>
+            feeds(s)
+              .map((i) => i.name)
+              .filter((i) => all.includes(i)),
+          ),
+      );
+    if (selector.endsWith('+'))
+      follow(name, (n) => stages.filter((s) => feeds(s).some((i) => i.name === n)).map((s) => s.name));
+  }
+  return wanted;
+}
+
+/** A half-open range of time in milliseconds since 1970. */
+export interface Range {
+  readonly from: number;
+  readonly until: number;
+}
+
+const HOUR = 3_600_000;
+const MOST_RANGES = 32;
+
+/** The ranges of a stage's output that changes in these hours (hours since 1970) can touch, at most 32, in order. */
+export function touched(hours: readonly number[], stage: Pick<RangeStage, 'reach'>): Range[] {
+  const merged: { from: number; until: number }[] = [];
+  for (const hour of [...hours].sort((a, b) => a - b)) {
+    const from = hour * HOUR - stage.reach.before;
+    const until = (hour + 1) * HOUR + stage.reach.after;
+    const last = merged.at(-1);
+    if (last && from <= last.until) last.until = Math.max(last.until, until);
+    else merged.push({ from, until });
+  }
+  while (merged.length > MOST_RANGES) {
+    let narrowest = 1;
+    for (let i = 2; i < merged.length; i++) {
+      const gap = (at: number): number => (merged[at]?.from ?? 0) - (merged[at - 1]?.until ?? 0);
+      if (gap(i) < gap(narrowest)) narrowest = i;
+    }
+    const [next] = merged.splice(narrowest, 1);
+    const before = merged[narrowest - 1];
+    if (next && before) before.until = Math.max(before.until, next.until);
+  }
+  return merged;
+}
+
+/** A piece of plan text for what only the run will know. */
+const open = (name: string): Sql => ({ parts: [{ kind: 'text', text: `:${name}` }] });
+
+const within = (column: Sql, ranges: readonly Range[] | undefined, before = 0, after = 0): Sql =>
+  ranges
+    ? sql`(${join(
+        ranges.map(({ from, until }) => sql`${column} >= ${from - before} AND ${column} < ${until + after}`),
+        sql` OR `,
+      )})`
+    : sql`(${column} >= ${open('from')} AND ${column} < ${open('until')})`;
+
+/** Which rows of a stage's table a rewrite replaces: its own, all of them or those in the ranges. */
+export function ownRows(stage: RangeStage, ranges: readonly Range[] | 'all' | undefined): Sql {
+  const pieces = [
+    ...(stage.owner ? [stage.owner] : []),
+    ...(ranges === 'all' ? [] : [within(identifier(stage.time), ranges)]),
+  ];
+  return pieces.length === 0 ? sql`TRUE` : join(pieces, sql` AND `);
+}
+
+/** A stage's rows: all of them, those of the ranges, or, for a plan, those of ranges still unknown. */
+export function rangeRows(stage: RangeStage, ranges: readonly Range[] | 'all' | undefined, dialect: Dialect): Sql {
+  const raw = (text: string): Sql => ({ parts: [{ kind: 'text', text }] });
+  if (ranges === 'all') return raw(spell(stage.select, dialect));
+  const { before, after } = stage.reach;
+  const resolve: Resolve = (relation) =>
+    stage.inputs.some((input) => input.name === relation.name)
+      ? sql`(SELECT * FROM ${identifier(...relation.name.split('.'))} WHERE ${within(identifier('time'), ranges, after, before)})`
+      : undefined;
+  return sql`SELECT * FROM (${raw(spell(stage.select, dialect, resolve))}) AS output WHERE ${within(identifier(stage.time), ranges)}`;
+}
+
+/** Everything that must exist before a run: schemas, the pipeline's own tables, tables of the stages. */
+export function preparation(pipeline: Pipeline, others: readonly Table[], dialect: Dialect): string[] {
+  const tables = [
+    ...Object.values(state),
+    ...others,
+    ...pipeline.bronze.map((s) => s.table),
+    ...pipeline.silver.map((s) => s.table),
+    ...pipeline.ranges.map((s) => s.table),
+  ];
+  const unique = [...new Map(tables.map((t) => [t.name, t])).values()];
+  return [
+    ...['pipeline', 'bronze', 'silver', 'gold'].map((name) => dialect.createSchema(name)),
+    ...unique.map((t) => dialect.createTable(t)),
+  ];
+}
+
+/** Creates the views. */
+export const viewStatements = (pipeline: Pipeline, dialect: Dialect): string[] =>
+  pipeline.views.map((view) => dialect.createView(view.name, view.select));
+
+/** One batch of files on its way into bronze. */
+export interface Batch {
+  readonly id: number;
+  readonly runId: string;
+  readonly at: Date;
+}
+
+/** Inserts the records of a group of files into bronze, faulty ones with their fault. */
+export const arrivalStatements = (stage: BronzeStage, group: FileGroup, batch: Batch, dialect: Dialect): string[] =>
+  dialect.append(stage.table, arrivals(stage.source, group, batch));
+
+const SUSPECTS = 'suspects';
+const text = (statement: Sql, dialect: Dialect): string => spell(statement, dialect);
+
+/** Statements that settle a batch after its records arrived, with what each is for. DuckDB only: they delete by row id. */
+export function settlement(stage: BronzeStage, group: FileGroup, batch: Batch, dialect: Dialect) {
+  const bronze = stage.source;
+  const mine = sql`batch = ${batch.id}`;
+  const byFile = sql`SELECT file, count(*) AS records FROM ${bronze} WHERE ${mine}`;
+  return {
+    /** Files that must be decoded before they can be read. */
+    toDecode: text(sql`SELECT DISTINCT file FROM ${bronze} WHERE ${mine} AND starts_with(fault, ${DECODE})`, dialect),
+    /** Records of each file. */
+    records: text(sql`${byFile} GROUP BY file`, dialect),
+    quarantined: text(
+      sql`${byFile} AND fault IS NOT NULL AND NOT starts_with(fault, ${IGNORED}) GROUP BY file`,
+      dialect,
+    ),
+    ignored: text(sql`${byFile} AND starts_with(fault, ${IGNORED}) GROUP BY file`, dialect),
+    stored: text(sql`${byFile} GROUP BY file`, dialect),
+    numberLines: text(
+      sql`UPDATE ${bronze} AS b SET position = b.position - f.first + 1
+FROM (SELECT file, min(position) AS first FROM ${bronze} WHERE ${mine} GROUP BY file) AS f WHERE b.file = f.file AND b.${mine}`,
+      dialect,
+    ),
+    needsNumbers: group.layout === 'lines' || group.layout === 'text',
+    toQuarantine: text(
+      sql`INSERT INTO ${state.quarantine} SELECT ${bronze.source}, file, position, fault, left(raw, 65536), batch, run_id, ingested_at
+FROM ${bronze} WHERE ${mine} AND fault IS NOT NULL AND NOT starts_with(fault, ${IGNORED})`,
+      dialect,
+    ),
+    dropFaulty: text(sql`DELETE FROM ${bronze} WHERE ${mine} AND fault IS NOT NULL`, dialect),
+    /** The ids that this batch shares with itself or with what was there before. */
+    suspects: text(
+      sql`CREATE OR REPLACE TEMP TABLE ${identifier(SUSPECTS)} AS SELECT DISTINCT uid FROM (
+  SELECT uid FROM ${bronze} WHERE ${mine} GROUP BY uid HAVING count(*) > 1
+  UNION ALL
+  SELECT n.uid FROM (SELECT uid FROM ${bronze} WHERE ${mine}) AS n
+  SEMI JOIN (SELECT uid FROM ${bronze} WHERE batch < ${batch.id}
+    AND time BETWEEN (SELECT min(time) FROM ${bronze} WHERE ${mine}) AND (SELECT max(time) FROM ${bronze} WHERE ${mine})) AS o ON n.uid = o.uid)`,
+      dialect,
+    ),
+    countSuspects: text(sql`SELECT count(*) AS n FROM ${identifier(SUSPECTS)}`, dialect),
+    /** Keeps the first of the records that are the same, by id and content. */
+    dropDuplicates: text(
+      sql`DELETE FROM ${bronze} WHERE rowid IN (SELECT id FROM (
+  SELECT rowid AS id, batch, row_number() OVER (PARTITION BY uid, hash ORDER BY batch, file, position) AS n
+  FROM ${bronze} WHERE uid IN (SELECT uid FROM ${identifier(SUSPECTS)})) AS ranked WHERE n > 1 AND ${mine})`,
+      dialect,
+    ),
+  };
+}
+
+/** Routes bronze rows of some batches to their classes, so that each mapping finds its own. */
+export function routeStatement(stage: BronzeStage, from: number, until: number, dialect: Dialect): string {
+  const fed = mappings.filter((m) => m.source.name === stage.name);
+  return text(
+    sql`CREATE OR REPLACE TEMP TABLE ${identifier(ROUTED)} AS
+SELECT uid, time, service, action, hash, raw, ${classOfRow(fed)} AS class FROM ${stage.source} WHERE batch > ${from} AND batch <= ${until}`,
+    dialect,
+  );
+}
+
+/** Moves the routed rows of one class into its table. */
+export function feedStatements(stage: SilverStage, source: string, dialect: Dialect): string[] {
+  return stage.feeds
+    .filter((feed) => feed.source.source === source)
+    .flatMap((feed) => dialect.merge(stage.table, stage.key, feed.select));
+}
+
+/** Says which hours of a class the routed rows touched. */
+export const changesOfRouted = (stage: SilverStage, id: number, dialect: Dialect): string =>
+  text(
+    sql`INSERT INTO ${state.changes} SELECT ${id}, ${stage.name}, (time - time % ${HOUR}) / ${HOUR}
+FROM ${identifier(ROUTED)} WHERE class = ${stage.class} GROUP BY ALL`,
+    dialect,
+  );
+
+/** Statements that set a position of a stage on an input. */
+export const moveWatermark = (stage: string, input: string, position: number, dialect: Dialect): string[] => [
+  text(sql`DELETE FROM ${state.watermarks} WHERE stage = ${stage} AND input = ${input}`, dialect),
+  text(sql`INSERT INTO ${state.watermarks} VALUES (${stage}, ${input}, ${position})`, dialect),
+];
+
+/** Statements that remember by which definition a stage's table was filled. */
+export const rememberDefinition = (stage: Pick<Stage, 'name' | 'hash'>, dialect: Dialect): string[] => [
+  text(sql`DELETE FROM ${state.definitions} WHERE stage = ${stage.name}`, dialect),
+  text(sql`INSERT INTO ${state.definitions} VALUES (${stage.name}, ${stage.hash})`, dialect),
+];

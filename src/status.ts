@@ -1,0 +1,135 @@
+import { type Engine, rows } from './engine/engine.ts';
+import type { Detection } from './gold/detection.ts';
+import { detections } from './gold/index.ts';
+import type { Manifest } from './manifest.ts';
+import { pipelineOf, state } from './plan.ts';
+import { call, join, type Sql, spell, sql } from './sql/sql.ts';
+
+/** How a source stands. Times are ISO 8601; `lag_seconds` is from the newest event to now. */
+export interface SourceStatus {
+  readonly source: string;
+  readonly files: number;
+  readonly failed_files: number;
+  readonly records: number;
+  readonly stored: number;
+  readonly duplicates: number;
+  readonly quarantined: number;
+  readonly ignored: number;
+  /** Events that share an id and differ in content; each is kept. */
+  readonly conflicts: number;
+  readonly newest_event: string | null;
+  readonly lag_seconds: number | null;
+}
+
+/** A run of the past. */
+export interface PastRun {
+  readonly run_id: string;
+  readonly version: string;
+  readonly started_at: string;
+  readonly seconds: number;
+  readonly ok: boolean;
+  readonly error: string | null;
+}
+
+/** The state of a lakehouse. */
+export interface Status {
+  readonly runs: readonly PastRun[];
+  readonly sources: readonly SourceStatus[];
+  readonly tables: readonly { readonly table: string; readonly rows: number }[];
+  readonly quarantine: readonly { readonly source: string; readonly reason: string; readonly records: number }[];
+  readonly alerts: readonly { readonly rule: string; readonly severity: string; readonly alerts: number }[];
+  /** Rules whose logs never arrived: they are idle, not quiet. */
+  readonly idle_rules: readonly { readonly rule: string; readonly requires: string }[];
+}
+
+const RUNS = 10;
+
+/** Reads the state of a lakehouse; empty before its first run. */
+export async function statusOf(manifest: Manifest, engine: Engine, now: Date = new Date()): Promise<Status> {
+  const read = <T extends Record<string, unknown>>(statement: Sql): Promise<T[]> =>
+    rows<T>(engine, spell(statement, engine.dialect));
+  const there = await read<{ name: string }>(
+    sql`SELECT table_schema || '.' || table_name AS name FROM information_schema.tables`,
+  ).then((found) => new Set(found.map((t) => t.name)));
+  if (!there.has(state.files.name))
+    return { runs: [], sources: [], tables: [], quarantine: [], alerts: [], idle_rules: [] };
+  const pipeline = pipelineOf(manifest);
+  const millis = (column: Sql): Sql => call((f) => f.millisOfTimestamp(column));
+  const past = await read<{
+    run_id: string;
+    version: string;
+    started: bigint;
+    ended: bigint;
+    ok: boolean;
+    error: string | null;
+  }>(
+    sql`SELECT run_id, version, ${millis(sql`started_at`)} AS started, ${millis(sql`ended_at`)} AS ended, ok, error FROM ${state.runs} ORDER BY started DESC NULLS LAST LIMIT ${RUNS}`,
+  );
+  const sources: SourceStatus[] = [];
+  for (const { source, name } of pipeline.bronze) {
+    if (!there.has(name)) continue;
+    const [files] = await read<Record<string, bigint | null>>(
+      sql`SELECT count(DISTINCT path) AS files, count(DISTINCT path) FILTER (WHERE status = 'failed') AS failed, sum(records) AS records, sum(stored) AS stored,
+        sum(duplicates) AS duplicates, sum(quarantined) AS quarantined, sum(ignored) AS ignored FROM ${state.files} WHERE source = ${source.source}`,
+    );
+    const [events] = await read<{ newest: bigint | null; conflicts: bigint }>(
+      sql`SELECT (SELECT max(time) FROM ${source}) AS newest, (SELECT count(*) FROM (SELECT uid FROM ${source} WHERE hash IS NOT NULL GROUP BY uid HAVING count(*) > 1) AS twice) AS conflicts`,
+    );
+    const newest = events?.newest === null || events?.newest === undefined ? null : Number(events.newest);
+    const count = (key: string): number => Number(files?.[key] ?? 0);
+    sources.push({
+      source: source.source,
+      files: count('files'),
+      failed_files: count('failed'),
+      records: count('records'),
+      stored: count('stored'),
+      duplicates: count('duplicates'),
+      quarantined: count('quarantined'),
+      ignored: count('ignored'),
+      conflicts: Number(events?.conflicts ?? 0),
+      newest_event: newest === null ? null : new Date(newest).toISOString(),
+      lag_seconds: newest === null ? null : Math.round((now.getTime() - newest) / 1000),
+    });
+  }
+  const names = [...pipeline.silver.map((s) => s.name), ...new Set(pipeline.ranges.map((s) => s.table.name))].filter(
+    (name) => there.has(name),
+  );
+  const counted = await read<{ table: string; rows: bigint }>(
+    join(
+      names.map(
+        (name) =>
+          sql`SELECT ${name} AS ${{ parts: [{ kind: 'identifier', names: ['table'] }] }}, count(*) AS rows FROM ${{ name }}`,
+      ),
+      sql` UNION ALL `,
+    ),
+  );
+  const quarantine = await read<{ source: string; reason: string; records: bigint }>(
+    sql`SELECT source, reason, count(*) AS records FROM ${state.quarantine} GROUP BY source, reason ORDER BY records DESC NULLS LAST, source NULLS LAST, reason NULLS LAST`,
+  );
+  const alerts = await read<{ rule: string; severity: string; alerts: bigint }>(
+    sql`SELECT finding_info.analytic.name AS rule, severity, count(*) AS alerts FROM gold.findings GROUP BY ALL ORDER BY alerts DESC NULLS LAST, rule NULLS LAST`,
+  );
+  const rowsOf = new Map(counted.map((t) => [t.table, Number(t.rows)]));
+  const raised = new Set(alerts.map((a) => a.rule));
+  const idle = pipeline.ranges
+    .map((stage) => detections.find((d) => d.name === stage.name))
+    .filter(
+      (d): d is Detection =>
+        d !== undefined && !raised.has(d.rule.name) && d.inputs.every((i) => (rowsOf.get(i.name) ?? 0) === 0),
+    );
+  return {
+    runs: past.map(({ run_id, version, started, ended, ok, error }) => ({
+      run_id,
+      version,
+      started_at: new Date(Number(started)).toISOString(),
+      seconds: (Number(ended) - Number(started)) / 1000,
+      ok,
+      error,
+    })),
+    sources,
+    tables: counted.map((t) => ({ table: t.table, rows: Number(t.rows) })),
+    quarantine: quarantine.map((q) => ({ ...q, records: Number(q.records) })),
+    alerts: alerts.map((a) => ({ ...a, alerts: Number(a.alerts) })),
+    idle_rules: idle.map((d) => ({ rule: d.rule.name, requires: d.rule.requires })),
+  };
+}

@@ -1,0 +1,36 @@
+import Table from 'cli-table3';
+import { open } from '../index.ts';
+import { printable } from '../sink/printable.ts';
+
+/** Prints what a run would do; with `sql` the statements too. */
+export async function planVerb(options: {
+  readonly manifest: string;
+  readonly target?: string;
+  readonly json?: boolean;
+  readonly sql?: boolean;
+  readonly full?: boolean;
+  readonly select?: readonly string[];
+}): Promise<void> {
+  await using lake = await open(options.manifest, {
+    ...(options.target ? { target: options.target } : {}),
+    readOnly: true,
+  });
+  const planned = await lake.plan({
+    sql: options.sql ?? false,
+    full: options.full ?? false,
+    ...(options.select ? { select: options.select } : {}),
+  });
+  if (options.json) {
+    process.stdout.write(`${JSON.stringify(planned)}\n`);
+    return;
+  }
+  if (options.sql) {
+    for (const stage of planned.stages)
+      for (const statement of stage.statements ?? [])
+        process.stdout.write(`-- ${stage.name}: ${printable(stage.why)}\n${statement};\n\n`);
+    return;
+  }
+  const table = new Table({ head: ['stage', 'would', 'why'], style: { head: [], border: [] } });
+  for (const { name, action, why } of planned.stages) table.push([name, action, printable(why)]);
+  process.stdout.write(`${table.toString()}\n${planned.files.new} new files, ${planned.files.unchanged} unchanged.\n`);
+}

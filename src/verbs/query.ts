@@ -1,0 +1,68 @@
+import { extname } from 'node:path';
+import { rows, UserError } from '../engine/engine.ts';
+import { type Lakehouse, open } from '../index.ts';
+import { type Format, fileOutput, formats, type Output, stdoutOutput, writeRows } from '../sink/sink.ts';
+import { identifier, spell, sql } from '../sql/sql.ts';
+
+interface Options {
+  readonly manifest: string;
+  readonly target?: string;
+  readonly json?: boolean;
+  readonly format?: string;
+  readonly out?: string;
+  readonly maxRows?: number;
+}
+
+function formatOf({ format, json, out }: Options, otherwise: Format): Format {
+  const named = formats.find((f) => f === format);
+  if (named) return named;
+  if (json) return 'json';
+  if (out === undefined) return otherwise;
+  const ending = extname(out).slice(1);
+  const found = formats.find((f) => f === ending) ?? (ending === 'jsonl' ? 'ndjson' : undefined);
+  if (!found) throw new UserError(`--out ${out}: its ending names no format; add --format (${formats.join(', ')})`);
+  return found;
+}
+
+const outputOf = async (out: string | undefined): Promise<Output> =>
+  out === undefined
+    ? stdoutOutput()
+    : fileOutput(out).catch((error: unknown) => {
+        throw new UserError(`--out ${out}: ${error instanceof Error ? error.message : String(error)}`);
+      });
+
+const reading = (options: Options): Promise<Lakehouse> =>
+  open(options.manifest, { ...(options.target ? { target: options.target } : {}), readOnly: true, mustExist: true });
+
+/** Runs one statement and writes its rows. */
+export async function queryVerb(statement: string, options: Options): Promise<void> {
+  const format = formatOf(options, 'table');
+  await using lake = await reading(options);
+  await writeRows(lake.query(statement), format, await outputOf(options.out), {
+    ...(options.maxRows === undefined ? {} : { maxRows: options.maxRows }),
+    ...(process.stdout.columns ? { width: process.stdout.columns } : {}),
+  });
+}
+
+/** Writes a whole table; silver tables and findings as OCSF has them, without nulls. */
+export async function exportVerb(name: string, options: Options): Promise<void> {
+  const format = formatOf(options, 'ndjson');
+  await using lake = await reading(options);
+  const tables = await tablesOf(lake);
+  if (!tables.includes(name)) throw new UserError(`There is no table "${name}"; valid: ${tables.join(', ')}`);
+  const ocsf = name.startsWith('silver.') || name === 'gold.findings';
+  const statement = spell(sql`SELECT * FROM ${identifier(...name.split('.'))}`, lake.engine.dialect);
+  const { rows: written } = await writeRows(lake.query(statement), format, await outputOf(options.out), {
+    omitNull: ocsf,
+  });
+  if (options.out !== undefined) process.stderr.write(`${written} rows to ${options.out}\n`);
+}
+
+/** The tables and views of a lakehouse. */
+export const tablesOf = async (lake: Lakehouse): Promise<string[]> =>
+  (
+    await rows<{ name: string }>(
+      lake.engine,
+      `SELECT table_schema || '.' || table_name AS name FROM information_schema.tables WHERE table_schema IN ('bronze', 'silver', 'gold', 'pipeline') ORDER BY name NULLS LAST`,
+    )
+  ).map((t) => t.name);
