@@ -261,21 +261,36 @@ class Run {
       await this.#takeIn(stage, group, byPath, result);
       progress(files.length);
     } catch (error) {
-      if (!(error instanceof EngineError)) throw error;
+      if (!(error instanceof EngineError && error.ofData)) throw error;
       const named = files.filter((file) => error.message.includes(file));
       const header = group.layout === 'text' ? group.header : undefined;
       if (files.length === 1 || (named.length > 0 && named.length < files.length)) {
         const toDecode = named.length > 0 ? named : files;
         for (const path of toDecode) await this.#decode(stage, byPath.get(path) as NewFile, result, progress, header);
-        const others = files.filter((file) => !toDecode.includes(file));
-        if (others.length > 0)
-          await this.#group(stage, { ...group, files: others } as FileGroup, byPath, result, progress);
-        return;
-      }
-      const half = Math.ceil(files.length / 2);
-      for (const part of [files.slice(0, half), files.slice(half)])
-        await this.#group(stage, { ...group, files: part } as FileGroup, byPath, result, progress);
+        await this.#halves(
+          stage,
+          group,
+          files.filter((file) => !toDecode.includes(file)),
+          byPath,
+          result,
+          progress,
+        );
+      } else await this.#halves(stage, group, files, byPath, result, progress);
     }
+  }
+
+  /** Goes on with halves, so that however many files are bad the good ones are read only a few times. */
+  async #halves(
+    stage: BronzeStage,
+    group: FileGroup,
+    files: readonly string[],
+    byPath: ReadonlyMap<string, NewFile>,
+    result: StageResult,
+    progress: (files: number) => void,
+  ): Promise<void> {
+    const half = Math.ceil(files.length / 2);
+    for (const part of [files.slice(0, half), files.slice(half)])
+      if (part.length > 0) await this.#group(stage, { ...group, files: part } as FileGroup, byPath, result, progress);
   }
 
   /** Takes in one damaged or odd file by way of the decoder; a file that even that cannot read has failed. */
@@ -293,7 +308,7 @@ class Run {
       const group: FileGroup = { layout: 'decoded', files: [file.path], decoded };
       await this.#takeIn(stage, group, new Map([[file.path, file]]), result);
     } catch (error) {
-      if (error instanceof UserError) throw error;
+      if (error instanceof UserError || (error instanceof EngineError && !error.ofData)) throw error;
       await this.#fail(stage, file, message(error));
     } finally {
       await rm(folder, { recursive: true, force: true });
@@ -315,7 +330,8 @@ class Run {
     const totals = await this.#engine.transaction(async () => {
       await this.#execute(arrivalStatements(stage, group, batch, this.#engine.dialect));
       const toDecode = await this.#rows<{ file: string }>(steps.toDecode);
-      if (toDecode.length > 0) throw new EngineError(`must be decoded: ${toDecode.map((r) => r.file).join(', ')}`);
+      if (toDecode.length > 0)
+        throw new EngineError(`must be decoded: ${toDecode.map((r) => r.file).join(', ')}`, { ofData: true });
       if (steps.needsNumbers) await this.#execute([steps.numberLines]);
       const read = await counts(steps.records);
       const quarantined = await counts(steps.quarantined);

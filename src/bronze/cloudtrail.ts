@@ -1,4 +1,18 @@
-import { and, isNotNull, isNull, isoTime, or, text, texts } from '../sql/functions.ts';
+import {
+  and,
+  coalesce,
+  equals,
+  isNotNull,
+  isNull,
+  isoTime,
+  jsonField,
+  nullIf,
+  or,
+  text,
+  texts,
+  when,
+} from '../sql/functions.ts';
+import { literal, sql } from '../sql/sql.ts';
 import { defineSource } from './source.ts';
 
 /** AWS CloudTrail events, versions 1.0 to 1.11: S3 files, EventBridge events, LookupEvents rows. */
@@ -67,8 +81,11 @@ export const cloudtrail = defineSource({
   lift: (record) => ({
     uid: record.eventID,
     time: isoTime(record.eventTime),
-    service: record.eventSource,
-    action: record.eventName,
+    service: when(
+      [[equals(record.eventCategory, 'Insight'), literal('insight')]],
+      sql<string>`trim(${record.eventSource})`,
+    ),
+    action: coalesce(nullIf(record.eventName, ''), jsonField(record.insightDetails, 'insightType')),
   }),
   ignore: (record) =>
     and(isNull(record.eventName), or(isNotNull(record.digestStartTime), isNotNull(record.s3ObjectKey))),

@@ -404,6 +404,7 @@ function scan({ kind, maxRecordBytes: most = 64 * MIB, header: given }: DecodeOp
   let tokenStart = 0;
   let splits = false;
   let suspectAt = -1;
+  let endAt = -1;
 
   let scannedAgain = 0;
   let seekElement = false;
@@ -598,8 +599,23 @@ function scan({ kind, maxRecordBytes: most = 64 * MIB, header: given }: DecodeOp
     return hold(most);
   }
 
-  function complete(at: number): true {
+  function complete(at: number): boolean {
     pos = at;
+    if (suspectAt < 0) return finish();
+    state = judge;
+    return true;
+  }
+
+  /** An element with a misplaced token may have lost a quote: its end is believed where a comma or the list's end follows and no other element begins before. */
+  function judge(): boolean {
+    let next = pos;
+    while (next < end && CLASS[buffer[next] as number] === BLANK) next++;
+    if (next === end && !finished) return hold(most);
+    const ends = next === end || buffer[next] === COMMA || buffer[next] === LIST_CLOSE;
+    return lose(true, ends ? pushed - end + pos : -1);
+  }
+
+  function finish(): true {
     const bytes = buffer.subarray(start, pos);
     if (list !== 'none') {
       keep(bytes);
@@ -626,16 +642,13 @@ function scan({ kind, maxRecordBytes: most = 64 * MIB, header: given }: DecodeOp
   }
 
   function keep(bytes: Buffer): void {
+    if (list !== 'none' && firstKeys.size < FIRST_KEYS && !head) {
+      const key = firstKey(start);
+      if (key) firstKeys.add(key);
+    }
     const read = head || bytes.length > most ? { reason: tooLarge } : tooDeep ? { reason: TOO_DEEP } : readJson(bytes);
-    if ('reason' in read) {
-      reject(read.reason, head ?? bytes);
-      return;
-    }
-    if (list !== 'none' && firstKeys.size < FIRST_KEYS) {
-      const key = FIRST_KEY.exec(read.text.slice(0, KEY_WINDOW))?.[1];
-      if (key !== undefined) firstKeys.add(key);
-    }
-    found.push({ ok: true, position: ++position, text: read.text });
+    if ('reason' in read) reject(read.reason, head ?? bytes);
+    else found.push({ ok: true, position: ++position, text: read.text });
   }
 
   function readJson(bytes: Buffer): { text: string } | { reason: string } {
@@ -701,7 +714,8 @@ function scan({ kind, maxRecordBytes: most = 64 * MIB, header: given }: DecodeOp
   }
 
   /** The piece in hand cannot be balanced: looks for where the next one begins, from its second byte on while that stays cheap. */
-  function lose(element: boolean): true {
+  function lose(element: boolean, believed = -1): true {
+    endAt = believed;
     scannedAgain += pos - start;
     seekElement = element || wrapper.length > 0;
     oversize = head !== undefined;
@@ -717,7 +731,12 @@ function scan({ kind, maxRecordBytes: most = 64 * MIB, header: given }: DecodeOp
   }
 
   function search(): boolean {
-    for (; pos < end; pos++) {
+    for (; pos < end || endAt >= 0; pos++) {
+      if (endAt >= 0 && pushed - end + pos >= endAt) {
+        settle();
+        state = elements;
+        return true;
+      }
       const byte = buffer[pos];
       if (byte === LF) {
         let next = pos + 1;

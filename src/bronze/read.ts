@@ -1,5 +1,5 @@
 import { duckdb } from '../sql/duckdb.ts';
-import { and, fromJson, isNull, md5 } from '../sql/functions.ts';
+import { fromJson, md5 } from '../sql/functions.ts';
 import { pruned } from '../sql/record.ts';
 import { type Condition, call, identifier, join, list, literal, type Part, type Sql, sql, visit } from '../sql/sql.ts';
 import { bronzeColumns, RECORD, type Source } from './source.ts';
@@ -37,7 +37,9 @@ const SANE_UNTIL = Date.UTC(2100, 0, 1);
 
 const flag = (name: string, value: Sql): Sql => sql`${identifier(name)} = ${value}`;
 const files = (paths: readonly string[]): Sql => sql`[${list(paths)}]`;
-const compression = (gzip: boolean): Sql => flag('compression', literal(gzip ? 'gzip' : 'none'));
+/** The readers of JSON and CSV have a word of their own for no compression. */
+const compression = (gzip: boolean, none: 'uncompressed' | 'none'): Sql =>
+  flag('compression', literal(gzip ? 'gzip' : none));
 
 /** The records of JSON documents: members of an envelope's list, elements of an array, or the document itself. */
 function splitDocument(source: Source, documents: Sql): Sql {
@@ -74,7 +76,7 @@ function readFiles(source: Source, group: FileGroup): Sql {
   if (group.layout === 'decoded') return readDecoded(source, group.files[0], group.decoded, noObject);
   const options = [
     flag('filename', literal(true)),
-    compression(group.gzip),
+    compression(group.gzip, 'uncompressed'),
     flag('format', literal(group.layout === 'lines' ? 'newline_delimited' : 'unstructured')),
     flag('maximum_object_size', literal(Math.max(MIN_OBJECT_BYTES, Math.ceil(group.largest * 1.02) + 1024))),
   ];
@@ -98,7 +100,7 @@ function readText(source: Source, group: FileGroup & { layout: 'text' }): Sql {
   const options = [
     sql`columns = {'line': 'VARCHAR'}`,
     flag('filename', literal(true)),
-    compression(group.gzip),
+    compression(group.gzip, 'none'),
     sql`delim = ${'\x1f'}, quote = '', escape = '', header = false, auto_detect = false`,
   ];
   const looksLikeHeader = sql`(${join(
@@ -145,7 +147,8 @@ export function arrivals(source: Source, group: FileGroup, batch: { id: number; 
   const bounds: Condition = sql`time BETWEEN ${SANE_FROM} AND ${SANE_UNTIL}`;
   const fault = sql`CASE WHEN fault IS NOT NULL THEN fault
     WHEN coalesce(ignored, FALSE) THEN ${`${IGNORED}not an event`}
-    WHEN ${and(isNull(sql`time`))} THEN 'no event time'
+    WHEN time IS NULL THEN 'no event time'
+    WHEN service IS NULL OR action IS NULL THEN 'no event name'
     WHEN NOT ${bounds} THEN 'event time out of bounds' END`;
   const columns = {
     uid: sql`coalesce(uid, ${md5(sql`raw`)})`,

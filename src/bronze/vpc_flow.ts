@@ -1,4 +1,4 @@
-import { epochTime, text } from '../sql/functions.ts';
+import { coalesce, epochTime, text } from '../sql/functions.ts';
 import { literal, sql } from '../sql/sql.ts';
 import { defineSource } from './source.ts';
 
@@ -59,8 +59,8 @@ export const vpcFlow = defineSource({
   lift: (record) => ({
     uid: sql`CAST(NULL AS STRING)`,
     time: epochTime(record.start, 1000),
-    service: record.log_status,
-    action: record.action,
+    service: coalesce(record.log_status, literal('unknown')),
+    action: coalesce(record.action, literal('-')),
   }),
   ignore: () => literal(false),
 });

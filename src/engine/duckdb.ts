@@ -18,6 +18,10 @@ export interface DuckDBOptions {
 
 const first = (error: unknown): string => (error instanceof Error ? error.message : String(error));
 
+const OF_DATA = /^(Invalid Input|Conversion|Out of Range|Invalid unicode|IO) Error/;
+const refusal = (message: string, statement: string, cause: unknown): EngineError =>
+  new EngineError(message, { statement, cause, ofData: OF_DATA.test(message) });
+
 async function openFile({ path, memory, threads, readOnly }: DuckDBOptions): Promise<DuckDBInstance> {
   if (path !== ':memory:' && !readOnly) {
     await mkdir(dirname(path), { recursive: true }).catch((error: unknown) => {
@@ -67,7 +71,7 @@ class DuckDBEngine implements Engine {
     try {
       return (await this.#connection.run(statement)).rowsChanged;
     } catch (error) {
-      throw new EngineError(first(error), statement, error);
+      throw refusal(first(error), statement, error);
     }
   }
 
@@ -75,7 +79,7 @@ class DuckDBEngine implements Engine {
     try {
       yield* recordBatches(await this.#connection.stream(statement));
     } catch (error) {
-      throw new EngineError(await this.#cause(statement, error), statement, error);
+      throw refusal(await this.#cause(statement, error), statement, error);
     }
   }
 

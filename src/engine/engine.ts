@@ -16,9 +16,12 @@ export interface Engine extends AsyncDisposable {
 export class EngineError extends Error {
   override readonly name = 'EngineError';
   readonly statement: string | undefined;
-  constructor(message: string, statement?: string, cause?: unknown) {
-    super(message, { cause });
-    this.statement = statement;
+  /** Whether the input's content is to blame, rather than the statement, the disk or the connection. */
+  readonly ofData: boolean;
+  constructor(message: string, more: { statement?: string; ofData?: boolean; cause?: unknown } = {}) {
+    super(message, { cause: more.cause });
+    this.statement = more.statement;
+    this.ofData = more.ofData ?? false;
   }
 }
 

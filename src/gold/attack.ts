@@ -47,6 +47,7 @@ export const techniques = {
   'T1110.001': technique('T1110.001', 'Brute Force', 'TA0006', 'Password Guessing'),
   'T1110.003': technique('T1110.003', 'Brute Force', 'TA0006', 'Password Spraying'),
   'T1136.003': technique('T1136.003', 'Create Account', 'TA0003', 'Cloud Account'),
+  T1133: technique('T1133', 'External Remote Services', 'TA0001'),
   T1190: technique('T1190', 'Exploit Public-Facing Application', 'TA0001'),
   T1204: technique('T1204', 'User Execution', 'TA0002'),
   'T1205.002': technique('T1205.002', 'Traffic Signaling', 'TA0003', 'Socket Filters'),

@@ -28,7 +28,10 @@ export const minutes = (n: number): number => n * 60_000;
 export const hours = (n: number): number => n * 3_600_000;
 export const days = (n: number): number => n * 86_400_000;
 
-/** One event of an example: values by OCSF path; `time` as ISO 8601 text. */
+/**
+ * One event of an example: values by OCSF path, `policies[].name` for a list's only element; `time` as ISO 8601 text;
+ * `class` where the rule reads several.
+ */
 export type ExampleEvent = Readonly<Record<string, string | number | boolean | null>>;
 
 /** Events by the relation they stand in, and how many alerts the rule raises on them. */
@@ -42,6 +45,8 @@ export interface Example {
 const ENTITIES = {
   severity_id: 'integer',
   message: 'text',
+  /** Those of the rule's techniques that this finding shows, separated by blanks. */
+  attack: 'text',
   user_name: 'text',
   user_uid: 'text',
   src_ip: 'text',
@@ -97,6 +102,8 @@ export type ThresholdRule = Meta &
     readonly atLeast: number;
     /** Counts different values of this instead of events. */
     readonly distinct?: Sql;
+    /** Adds up this, a whole number, instead of counting events. */
+    readonly sum?: Sql;
   };
 
 /** Any other rule: a query of its own over silver and summaries. */
@@ -119,7 +126,18 @@ export interface Detection extends RangeStage {
 const text = (value: Sql): Sql => call((f) => f.cast(value, 'text'));
 const col = <T = string>(name: string): Sql<T> => identifier('finding', name);
 
-function templateOf(rule: Meta): Columns {
+/** A technique where the finding names it. */
+function named(uid: Technique): (typeof techniques)[Technique] {
+  const shown = sql`contains(' ' || ${col('attack')} || ' ', ${` ${uid} `})`;
+  const columns = Object.entries(techniques[uid]).map(([path, value]) => [
+    path,
+    sql`CASE WHEN ${shown} THEN ${value} END`,
+  ]);
+  return Object.fromEntries(columns) as (typeof techniques)[Technique];
+}
+
+function templateOf(rule: Meta, columns?: FindingColumns): Columns {
+  const attacks = rule.attack.map((uid) => (columns?.attack ? named(uid) : techniques[uid]));
   return derive('detection_finding', {
     activity_id: literal(1),
     'device.instance_uid': col('instance_uid'),
@@ -137,7 +155,7 @@ function templateOf(rule: Meta): Columns {
     'finding_info.analytic.name': literal(rule.name),
     'finding_info.analytic.type_id': literal(1),
     'finding_info.analytic.uid': literal(rule.name),
-    'finding_info.attacks': objects('attack', ...rule.attack.map((uid) => techniques[uid])),
+    ...(attacks.length > 0 ? { 'finding_info.attacks': objects('attack', ...attacks) } : {}),
     'finding_info.created_time': col('time'),
     'finding_info.desc': literal(rule.why),
     'finding_info.first_seen_time': col('first_seen'),
@@ -202,7 +220,7 @@ function stage(
   );
   const uid = call((f) => f.md5(sql`(${`${rule.name}|`} || key)`));
   const source = sql`(SELECT *, ${uid} AS uid FROM (SELECT ${join(select, sql`, `)} FROM ${from}) AS found) AS finding`;
-  const query = selectRows(findingType, { columns: templateOf(rule) }, source);
+  const query = selectRows(findingType, { columns: templateOf(rule, columns) }, source);
   return {
     kind: 'range',
     name: `gold.${rule.name}`,
@@ -239,31 +257,35 @@ function defineEvent(rule: EventRule): Detection {
 }
 
 function defineThreshold(rule: ThresholdRule): Detection {
-  const { on, window, atLeast, distinct, by } = rule;
+  const { on, window, atLeast, distinct, sum, by } = rule;
+  const counted = distinct ?? sum;
   const entities = Object.entries({ ...entitiesOf(on.class), ...rule.entities }).filter(
     ([, value]) => value !== undefined,
   );
   const keys = by.map((_, i) => identifier(`by_${i}`));
-  const partition = sql`PARTITION BY ${join(keys, sql`, `)} ORDER BY time`;
+  const partition = sql`PARTITION BY ${join(keys, sql`, `)} ORDER BY time NULLS LAST`;
   const past = sql`(${partition} RANGE BETWEEN ${window} PRECEDING AND CURRENT ROW)`;
   const around = sql`(${partition} RANGE BETWEEN ${window} PRECEDING AND ${window} FOLLOWING)`;
-  const count = (over: Sql): Sql =>
-    distinct ? call((f) => f.countDistinct(sql`counted_value`, over)) : sql`count(*) OVER ${over}`;
-  const events = sql`SELECT time, metadata.uid AS event_uid, type_uid AS event_type_uid${join(
+  const reached = distinct
+    ? call((f) => f.countDistinct(identifier('counted'), past))
+    : sum
+      ? call((f) => f.cast(sql`sum(counted) OVER ${past}`, 'long'))
+      : sql`count(*) OVER ${past}`;
+  const events = sql`SELECT time, metadata.uid AS event_uid, raw_data_hash.value AS event_hash, type_uid AS event_type_uid${join(
     entities.map(([name, value]) => sql`, ${value as Sql} AS ${identifier(name)}`),
     sql``,
-  )}${distinct ? sql`, ${distinct} AS counted_value` : sql``}, ${join(
+  )}${counted ? sql`, ${counted} AS counted` : sql``}, ${join(
     by.map((value, i) => sql`${value} AS ${identifier(`by_${i}`)}`),
     sql`, `,
-  )} FROM ${on} AS event WHERE ${rule.where} AND ${join(
+  )} FROM ${on} AS event WHERE (${rule.where}) AND ${join(
     by.map((value) => sql`${value} IS NOT NULL`),
     sql` AND `,
   )}`;
   const onsets = sql`(SELECT * FROM (
-    SELECT *, lag(time) OVER (${partition}, event_uid) AS previous_hit FROM (
-      SELECT *, ${count(past)} AS in_window, ${count(around)} AS around, min(time) OVER ${past} AS first_seen,
-        max(time) OVER ${around} AS last_seen FROM (${events}) AS events) AS counted
-    WHERE in_window >= ${atLeast}) AS hits
+    SELECT *, lag(time) OVER (${partition}, event_uid NULLS LAST, event_hash NULLS LAST) AS previous_hit FROM (
+      SELECT *, ${reached} AS reached, count(*) OVER ${around} AS events_around, min(time) OVER ${past} AS first_seen,
+        max(time) OVER ${around} AS last_seen FROM (${events}) AS events) AS windows
+    WHERE reached >= ${atLeast}) AS hits
   WHERE previous_hit IS NULL OR time - previous_hit > ${window}) AS onsets`;
   return stage(rule, on, [on], { before: window, after: 2 * window }, onsets, {
     ...Object.fromEntries(entities.map(([name]) => [name, identifier(name)])),
@@ -271,7 +293,7 @@ function defineThreshold(rule: ThresholdRule): Detection {
     key: concatKey([...keys, sql`(time - time % ${window})`]),
     first_seen: sql`first_seen`,
     last_seen: sql`last_seen`,
-    events: sql`around`,
+    events: sql`events_around`,
     event_uid: sql`event_uid`,
     event_type_uid: sql`event_type_uid`,
   });

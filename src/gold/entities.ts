@@ -13,6 +13,8 @@ const actor: Entities = {
   operation: sql`api.operation`,
 };
 const firstResource = call((f) => sql`${f.element(sql`resources`, 1)}.uid`);
+/** The workspace or AWS account in which it happened. */
+const place = sql`coalesce(cloud.org.uid, cloud.account.uid)`;
 
 const byClass: Readonly<Partial<Record<ClassName, Entities>>> = {
   account_change: {
@@ -20,8 +22,13 @@ const byClass: Readonly<Partial<Record<ClassName, Entities>>> = {
     resource_name: sql`${identifier('user')}.name`,
     resource_uid: sql`${identifier('user')}.uid`,
   },
-  api_activity: { ...actor, resource_uid: firstResource },
-  authentication: { ...actor, user_name: sql`${identifier('user')}.name`, user_uid: sql`${identifier('user')}.uid` },
+  api_activity: { ...actor, resource_uid: sql`coalesce(${firstResource}, ${place})` },
+  authentication: {
+    ...actor,
+    user_name: sql`${identifier('user')}.name`,
+    user_uid: sql`${identifier('user')}.uid`,
+    resource_uid: place,
+  },
   detection_finding: {
     instance_uid: sql`device.instance_uid`,
     account_uid: sql`cloud.account.uid`,
@@ -32,6 +39,7 @@ const byClass: Readonly<Partial<Record<ClassName, Entities>>> = {
     dst_ip: sql`dst_endpoint.ip`,
     instance_uid: sql`network_observation_point.instance_uid`,
     interface_uid: sql`network_observation_point.interface_uid`,
+    resource_uid: sql`network_observation_point.interface_uid`,
     account_uid: sql`cloud.account.uid`,
   },
 };

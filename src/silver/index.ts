@@ -1,6 +1,7 @@
 import cloudtrailAccountChange from './cloudtrail/account_change.ts';
 import cloudtrailApiActivity from './cloudtrail/api_activity.ts';
 import cloudtrailAuthentication from './cloudtrail/authentication.ts';
+import cloudtrailDetectionFinding from './cloudtrail/detection_finding.ts';
 import databricksAccountChange from './databricks_audit/account_change.ts';
 import databricksApiActivity from './databricks_audit/api_activity.ts';
 import databricksAuthentication from './databricks_audit/authentication.ts';
@@ -13,6 +14,7 @@ export const mappings: readonly Mapping[] = [
   cloudtrailAccountChange,
   cloudtrailApiActivity,
   cloudtrailAuthentication,
+  cloudtrailDetectionFinding,
   databricksAccountChange,
   databricksApiActivity,
   databricksAuthentication,

@@ -21,17 +21,7 @@ import {
   util,
 } from 'apache-arrow';
 import { decodedData, decodedType } from './decode.ts';
-import {
-  emptyText,
-  reserve,
-  type Text,
-  take,
-  writeAscii,
-  writeByte,
-  writeBytes,
-  writeInteger,
-  writeString,
-} from './text.ts';
+import { emptyText, type Text, take, writeAscii, writeByte, writeBytes, writeInteger, writeString } from './text.ts';
 
 /** Writes one row's value, or writes nothing and says false: the value is absent. */
 export type Write = (row: number) => boolean;

@@ -1,62 +1,15 @@
-import { isUtf8 } from 'node:buffer';
 import { closeSync, createReadStream, createWriteStream, openSync, readSync } from 'node:fs';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
-import {
-  BIGINT,
-  BLOB,
-  BOOLEAN,
-  DATE,
-  DECIMAL,
-  DOUBLE,
-  DuckDBInstance,
-  DuckDBStructType,
-  DuckDBTableFunction,
-  type DuckDBType,
-  FLOAT,
-  INTEGER,
-  LIST,
-  MAP,
-  quotedString,
-  SMALLINT,
-  TIME,
-  TIME_NS,
-  TIMESTAMP,
-  TIMESTAMP_NS,
-  TIMESTAMPTZ,
-  TINYINT,
-  UBIGINT,
-  UINTEGER,
-  USMALLINT,
-  UTINYINT,
-  VARCHAR,
-} from '@duckdb/node-api';
+import { DuckDBInstance, DuckDBTableFunction, quotedString } from '@duckdb/node-api';
 import duckdb from '@duckdb/node-bindings';
-import {
-  type Data,
-  type DataType,
-  type Date_,
-  DateUnit,
-  type Decimal,
-  type Field,
-  type FixedSizeList,
-  type Int,
-  type List,
-  type Map_,
-  Precision,
-  type RecordBatch,
-  RecordBatchReader,
-  type Timestamp,
-  TimeUnit,
-  Type,
-  util,
-} from 'apache-arrow';
+import { type Data, type Field, type RecordBatch, RecordBatchReader } from 'apache-arrow';
 import { writeArrow } from './arrow.ts';
 import { decodedBatch } from './decode.ts';
-import { compile, distinctNames } from './encoder.ts';
+import { distinctNames } from './encoder.ts';
 import { type Output, streamOutput } from './output.ts';
-import { emptyText, take } from './text.ts';
+import { columnOf } from './vectors.ts';
 
 /**
  * Writes Parquet (zstd, rows in order). The rows go to a temporary Arrow file beside the output first, because DuckDB, which
@@ -84,62 +37,54 @@ async function* decoded(batches: AsyncIterable<RecordBatch>): AsyncGenerator<Rec
 
 async function convert(spool: string, file: string): Promise<void> {
   const descriptor = openSync(spool, 'r');
+  // DuckDB limits a row group by bytes only when it need not keep the order; the single scanning thread keeps it.
   const database = await DuckDBInstance.create(':memory:', { preserve_insertion_order: 'false' });
+  const connection = await database.connect();
   try {
     const reader = RecordBatchReader.from(chunksOf(descriptor)).open();
     const { fields } = reader.schema;
     if (fields.length === 0) throw new Error('Parquet needs at least one column');
-    const names = distinctNames(fields);
-    const columns = fields.map(({ type }) => columnOf(type));
-    const batches = reader[Symbol.iterator]();
-    let batch: RecordBatch | undefined;
-    let from = 0;
-    const connection = await database.connect();
-    const failures: unknown[] = [];
-    connection.registerTableFunction(
-      DuckDBTableFunction.create({
-        name: 'spooled_rows',
-        bindFunction: (info) => {
-          columns.forEach(({ type }, i) => {
-            info.addResultColumn(names[i] || `column${i}`, type);
-          });
-        },
-        initFunction: (info) => info.setMaxThreads(1),
-        mainFunction: (info, chunk) => {
-          try {
-            for (; batch === undefined || from === batch.numRows; from = 0) {
-              const next = batches.next();
-              if (next.done) {
-                chunk.rowCount = 0;
-                return;
-              }
-              batch = next.value;
-            }
-            const { data } = batch;
-            const count = Math.min(chunkRows, batch.numRows - from);
-            chunk.rowCount = count;
-            columns.forEach(({ fill }, i) => {
-              fill(duckdb.data_chunk_get_vector(chunk.chunk, i), data.children[i] as Data, from, count);
-            });
-            from += count;
-          } catch (error) {
-            failures.push(error);
-            info.setError(String(error));
-          }
-        },
-      }),
-    );
-    try {
-      const options = `FORMAT parquet, COMPRESSION zstd, ROW_GROUP_SIZE_BYTES '${rowGroupBytes}'`;
-      await connection.run(`COPY (FROM spooled_rows()) TO ${quotedString(file)} (${options})`);
-    } catch (error) {
-      throw failures[0] ?? error;
-    }
-    connection.closeSync();
+    connection.registerTableFunction(tableFunction('spooled_rows', fields, reader[Symbol.iterator]()));
+    const options = "FORMAT parquet, COMPRESSION zstd, ROW_GROUP_SIZE_BYTES '64MB'";
+    await connection.run(`COPY (FROM spooled_rows()) TO ${quotedString(file)} (${options})`);
   } finally {
+    connection.closeSync();
     database.closeSync();
     closeSync(descriptor);
   }
+}
+
+function tableFunction(name: string, fields: readonly Field[], batches: Iterator<RecordBatch>): DuckDBTableFunction {
+  const names = distinctNames(fields);
+  const columns = fields.map(({ type }) => columnOf(type));
+  let batch: RecordBatch | undefined;
+  let from = 0;
+  return DuckDBTableFunction.create({
+    name,
+    bindFunction: (info) => {
+      columns.forEach(({ type }, i) => {
+        info.addResultColumn(names[i] || `column${i}`, type);
+      });
+    },
+    initFunction: (info) => info.setMaxThreads(1),
+    mainFunction: (_info, chunk) => {
+      for (; batch === undefined || from === batch.numRows; from = 0) {
+        const next = batches.next();
+        if (next.done) {
+          chunk.rowCount = 0;
+          return;
+        }
+        batch = next.value;
+      }
+      const { data, numRows } = batch;
+      const count = Math.min(duckdb.vector_size(), numRows - from);
+      chunk.rowCount = count;
+      columns.forEach(({ fill }, i) => {
+        fill(duckdb.data_chunk_get_vector(chunk.chunk, i), data.children[i] as Data, from, count);
+      });
+      from += count;
+    },
+  });
 }
 
 function* chunksOf(descriptor: number): Generator<Uint8Array> {
@@ -149,274 +94,4 @@ function* chunksOf(descriptor: number): Generator<Uint8Array> {
     if (size === 0) return;
     yield chunk.subarray(0, size);
   }
-}
-
-const rowGroupBytes = '64MB';
-const chunkRows = duckdb.vector_size();
-
-type Fill = (vector: duckdb.Vector, data: Data, from: number, count: number, parent?: Uint8Array) => void;
-
-/** A DuckDB type, and how to copy `count` rows of an Arrow vector to the start of a DuckDB vector of it. */
-interface Column {
-  readonly type: DuckDBType;
-  readonly fill: Fill;
-}
-
-function columnOf(type: DataType): Column {
-  switch (type.typeId) {
-    case Type.Null:
-      return {
-        type: INTEGER,
-        fill: (vector, _data, _from, count) => writeValidity(vector, new Uint8Array(maskBytes(count))),
-      };
-    case Type.Bool:
-      return column(BOOLEAN, (vector, { values, offset }, from, count) => {
-        const bytes = new Uint8Array(count);
-        for (let i = 0; i < count; i++) bytes[i] = bit(values, offset + from + i);
-        copy(vector, bytes);
-      });
-    case Type.Int: {
-      const { bitWidth, isSigned } = type as Int;
-      const [signed, unsigned] = integers[bitWidth];
-      return column(isSigned ? signed : unsigned, same);
-    }
-    case Type.Float: {
-      const { precision } = type as unknown as { precision: Precision };
-      if (precision === Precision.DOUBLE) return column(DOUBLE, same);
-      if (precision === Precision.SINGLE) return column(FLOAT, same);
-      return column(FLOAT, (vector, { values }, from, count) =>
-        copy(vector, Float32Array.from(values.subarray(from, from + count), util.uint16ToFloat64)),
-      );
-    }
-    case Type.Decimal: {
-      const { precision, scale } = type as Decimal;
-      if (precision > 38 || scale < 0 || scale > precision) return asText(type);
-      return column(DECIMAL(precision, scale), decimals(precision));
-    }
-    case Type.Utf8:
-    case Type.LargeUtf8:
-      return column(VARCHAR, fillStrings);
-    case Type.Binary:
-    case Type.LargeBinary:
-      return column(BLOB, fillStrings);
-    case Type.FixedSizeBinary:
-      return column(BLOB, (vector, { values, stride }, from, count) => {
-        const offsets = Int32Array.from({ length: count + 1 }, (_, i) => (from + i) * stride);
-        fillBytes(vector, values, offsets, 0, count);
-      });
-    case Type.Date:
-      return (type as Date_).unit === DateUnit.DAY ? column(DATE, same) : column(DATE, millisecondDates);
-    case Type.Time: {
-      const { unit } = type as unknown as { unit: TimeUnit };
-      return unit === TimeUnit.NANOSECOND ? column(TIME_NS, same) : column(TIME, scaled(10n ** BigInt(6 - 3 * unit)));
-    }
-    case Type.Timestamp: {
-      const { unit, timezone } = type as Timestamp;
-      if (unit === TimeUnit.NANOSECOND) return column(TIMESTAMP_NS, same);
-      return column(timezone ? TIMESTAMPTZ : TIMESTAMP, scaled(10n ** BigInt(6 - 3 * unit)));
-    }
-    case Type.Struct: {
-      if (type.children.length === 0) return asText(type);
-      const names = distinctNames(type.children);
-      const columns = type.children.map((field: Field) => columnOf(field.type));
-      return {
-        type: new DuckDBStructType(
-          names.map((name, i) => name || `column${i}`),
-          columns.map(({ type }) => type),
-        ),
-        fill: (vector, data, from, count, parent) => {
-          const valid = validity(data, from, count, parent);
-          if (valid) writeValidity(vector, valid);
-          columns.forEach(({ fill }, i) => {
-            fill(duckdb.struct_vector_get_child(vector, i), data.children[i] as Data, from, count, valid);
-          });
-        },
-      };
-    }
-    case Type.List:
-    case Type.LargeList: {
-      const item = columnOf((type as List).valueType);
-      return column(LIST(item.type), fillList(item));
-    }
-    case Type.FixedSizeList: {
-      const item = columnOf((type as FixedSizeList).valueType);
-      const fill = fillList(item);
-      return column(LIST(item.type), (vector, { stride, children }, from, count) => {
-        const valueOffsets = Int32Array.from({ length: count + 1 }, (_, i) => (from + i) * stride);
-        fill(vector, { valueOffsets, children }, 0, count);
-      });
-    }
-    case Type.Map: {
-      const { keyType, valueType, childType } = type as Map_;
-      return column(MAP(columnOf(keyType).type, columnOf(valueType).type), fillList(columnOf(childType)));
-    }
-    default:
-      return asText(type);
-  }
-}
-
-const integers = {
-  8: [TINYINT, UTINYINT],
-  16: [SMALLINT, USMALLINT],
-  32: [INTEGER, UINTEGER],
-  64: [BIGINT, UBIGINT],
-} as const;
-
-type FillValues = (vector: duckdb.Vector, data: Data, from: number, count: number) => void;
-
-function column(type: DuckDBType, values: FillValues): Column {
-  return {
-    type,
-    fill: (vector, data, from, count, parent) => {
-      const valid = validity(data, from, count, parent);
-      if (valid) writeValidity(vector, valid);
-      values(vector, data, from, count);
-    },
-  };
-}
-
-const maskBytes = (count: number): number => 8 * Math.ceil(count / 64);
-const bit = (bits: Uint8Array, at: number): number => ((bits[at >> 3] as number) >> (at & 7)) & 1;
-
-/** The rows that are not null, and whose parent is not; undefined if all are. */
-function validity(data: Data, from: number, count: number, parent: Uint8Array | undefined): Uint8Array | undefined {
-  if (data.nullCount <= 0) return parent;
-  const { nullBitmap, offset } = data;
-  const valid = new Uint8Array(maskBytes(count));
-  for (let i = 0; i < count; i++) {
-    const set = bit(nullBitmap, offset + from + i) & (parent === undefined ? 1 : bit(parent, i));
-    valid[i >> 3] = (valid[i >> 3] as number) | (set << (i & 7));
-  }
-  return valid;
-}
-
-function writeValidity(vector: duckdb.Vector, valid: Uint8Array): void {
-  duckdb.vector_ensure_validity_writable(vector);
-  duckdb.copy_data_to_vector_validity(vector, 0, valid.buffer as ArrayBuffer, valid.byteOffset, valid.byteLength);
-}
-
-const copy = (vector: duckdb.Vector, { buffer, byteOffset, byteLength }: ArrayBufferView): void =>
-  duckdb.copy_data_to_vector(vector, 0, buffer as ArrayBuffer, byteOffset, byteLength);
-
-const same: FillValues = (vector, { values }, from, count) => copy(vector, values.subarray(from, from + count));
-
-const scaled = (times: bigint): FillValues =>
-  times === 1n
-    ? same
-    : (vector, { values }, from, count) =>
-        copy(
-          vector,
-          BigInt64Array.from(values.subarray(from, from + count), (value: number | bigint) => BigInt(value) * times),
-        );
-
-const millisecondDates: FillValues = (vector, { values }, from, count) => {
-  const milliseconds: BigInt64Array = values.subarray(from, from + count);
-  copy(
-    vector,
-    Int32Array.from(milliseconds, (value) => Math.floor(Number(value) / 86_400_000)),
-  );
-};
-
-function decimals(precision: number): FillValues {
-  const words = precision <= 9 ? 1 : precision <= 18 ? 2 : 4;
-  return (vector, { values, stride }, from, count) => {
-    const target = new Int32Array(count * words);
-    for (let i = 0; i < count; i++) {
-      const at = (from + i) * stride;
-      for (let word = 0; word < words; word++) {
-        target[i * words + word] = word < stride ? values[at + word] : values[at + stride - 1] >> 31;
-      }
-    }
-    copy(vector, precision <= 4 ? Int16Array.from(target) : target);
-  };
-}
-
-/** What is read of a list's vector. */
-type Lists = Pick<Data, 'valueOffsets' | 'children'>;
-
-function fillList(item: Column): (vector: duckdb.Vector, lists: Lists, from: number, count: number) => void {
-  return (vector, { valueOffsets, children }, from, count) => {
-    const first = Number(valueOffsets[from]);
-    const size = Number(valueOffsets[from + count]) - first;
-    const entries = new Uint32Array(count * 4);
-    for (let i = 0; i < count; i++) {
-      const start = Number(valueOffsets[from + i]);
-      entries[i * 4] = start - first;
-      entries[i * 4 + 2] = Number(valueOffsets[from + i + 1]) - start;
-    }
-    copy(vector, entries);
-    duckdb.list_vector_reserve(vector, size);
-    duckdb.list_vector_set_size(vector, size);
-    if (size > 0) item.fill(duckdb.list_vector_get_child(vector), children[0] as Data, first, size);
-  };
-}
-
-const fillStrings: FillValues = (vector, { type, values, valueOffsets }, from, count) => {
-  const text = type.typeId === Type.Utf8 || type.typeId === Type.LargeUtf8;
-  const start = Number(valueOffsets[from]);
-  if (!text || isUtf8(values.subarray(start, Number(valueOffsets[from + count])))) {
-    fillBytes(vector, values, valueOffsets, from, count);
-    return;
-  }
-  const repaired = Array.from({ length: count }, (_, i) =>
-    Buffer.from(
-      Buffer.from(values.subarray(Number(valueOffsets[from + i]), Number(valueOffsets[from + i + 1]))).toString(),
-    ),
-  );
-  fillPieces(vector, repaired);
-};
-
-function fillPieces(vector: duckdb.Vector, pieces: readonly Uint8Array[]): void {
-  let end = 0;
-  const offsets = [0, ...pieces.map(({ length }) => (end += length))];
-  fillBytes(vector, Buffer.concat(pieces), offsets, 0, pieces.length);
-}
-
-const inlineBytes = 12;
-
-function fillBytes(
-  vector: duckdb.Vector,
-  values: Uint8Array,
-  offsets: ArrayLike<number | bigint>,
-  from: number,
-  count: number,
-): void {
-  const strings = new Uint8Array(count * 16);
-  const sizes = new Uint32Array(strings.buffer);
-  const long: number[] = [];
-  for (let i = 0; i < count; i++) {
-    const start = Number(offsets[from + i]);
-    const size = Number(offsets[from + i + 1]) - start;
-    if (size > inlineBytes) {
-      long.push(i);
-      continue;
-    }
-    sizes[i * 4] = size;
-    for (let j = 0; j < size; j++) strings[i * 16 + 4 + j] = values[start + j] as number;
-  }
-  copy(vector, strings);
-  for (const i of long) {
-    const bytes = values.subarray(Number(offsets[from + i]), Number(offsets[from + i + 1]));
-    duckdb.vector_assign_string_element_len(vector, i, bytes);
-  }
-}
-
-/** The text that CSV has for the values. */
-function asText(type: DataType): Column {
-  const text = emptyText(1 << 10);
-  const bind = compile(type, text, { bare: true });
-  return {
-    type: VARCHAR,
-    fill: (vector, data, from, count, parent) => {
-      const write = bind(data);
-      const valid = new Uint8Array(maskBytes(count));
-      const pieces = Array.from({ length: count }, (_, i) => {
-        const set = (parent === undefined || bit(parent, i) === 1) && write(from + i);
-        if (set) valid[i >> 3] = (valid[i >> 3] as number) | (1 << (i & 7));
-        return take(text);
-      });
-      writeValidity(vector, valid);
-      fillPieces(vector, pieces);
-    },
-  };
 }

@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
-import { duckdb } from './duckdb.ts';
 import type { Table } from './dialect.ts';
+import { duckdb } from './duckdb.ts';
 import { type Sql, spell } from './sql.ts';
 
 /** A short hash of a table's shape and the SQL that fills it; the same on every engine. */

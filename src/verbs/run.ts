@@ -76,9 +76,9 @@ async function alertsTable(engine: Parameters<typeof rows>[0], result: RunResult
   const alerts = await rows<Record<string, unknown>>(
     engine,
     spell(
-      sql`SELECT strftime(time, '%Y-%m-%d %H:%M:%S') AS at, severity, rule, coalesce(user_name, src_ip, instance_uid) AS who,
+      sql`SELECT strftime(time, '%Y-%m-%d %H:%M:%S') AS raised, severity, rule, coalesce(user_name, src_ip, instance_uid) AS who,
         coalesce(resource_name, resource_uid, dst_ip, instance_uid) AS what, CAST(events AS VARCHAR) AS events
-        FROM gold.alerts ORDER BY severity_id DESC NULLS LAST, at NULLS LAST, uid NULLS LAST LIMIT ${MOST_ALERTS}`,
+        FROM gold.alerts ORDER BY severity_id DESC NULLS LAST, raised NULLS LAST, uid NULLS LAST LIMIT ${MOST_ALERTS}`,
       engine.dialect,
     ),
   );
@@ -89,7 +89,7 @@ async function alertsTable(engine: Parameters<typeof rows>[0], result: RunResult
     wordWrap: false,
   });
   for (const a of alerts)
-    table.push(['at', 'severity', 'rule', 'who', 'what', 'events'].map((k) => printable(String(a[k] ?? ''))));
+    table.push(['raised', 'severity', 'rule', 'who', 'what', 'events'].map((k) => printable(String(a[k] ?? ''))));
   const more = result.alerts.new > alerts.length ? `\n… more in gold.alerts` : '';
   return `${table.toString()}${more}`;
 }

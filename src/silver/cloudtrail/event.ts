@@ -54,8 +54,8 @@ export const failed = (record: CloudTrailRecord): Condition =>
 export const identity = (record: CloudTrailRecord) => {
   const { userIdentity } = record;
   return {
-    uid: coalesce(userIdentity.arn, userIdentity.principalId),
-    uid_alt: userIdentity.principalId,
+    uid: coalesce(given(userIdentity.arn), given(userIdentity.principalId)),
+    uid_alt: given(userIdentity.principalId),
     name: coalesce(
       given(userIdentity.userName),
       userIdentity.sessionContext.sessionIssuer.userName,
