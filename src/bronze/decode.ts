@@ -601,18 +601,19 @@ function scan({ kind, maxRecordBytes: most = 64 * MIB, header: given }: DecodeOp
 
   function complete(at: number): boolean {
     pos = at;
-    if (suspectAt < 0) return finish();
+    if (list === 'none' || (suspectAt < 0 && CLASS[buffer[pos - 1] as number] === CLOSE)) return finish();
     state = judge;
     return true;
   }
 
-  /** An element with a misplaced token may have lost a quote: its end is believed where a comma or the list's end follows and no other element begins before. */
+  /** Where a quote or bracket is lost the end is wrong: it is believed before a comma or the list's end, and, if a token was misplaced, where no other element begins earlier. */
   function judge(): boolean {
     let next = pos;
     while (next < end && CLASS[buffer[next] as number] === BLANK) next++;
     if (next === end && !finished) return hold(most);
     const ends = next === end || buffer[next] === COMMA || buffer[next] === LIST_CLOSE;
-    return lose(true, ends ? pushed - end + pos : -1);
+    if (suspectAt < 0 && ends) return finish();
+    return lose(true, ends || firstKeys.size === 0 ? pushed - end + pos : -1);
   }
 
   function finish(): true {

@@ -45,10 +45,7 @@ const requires = 'Databricks audit logs of workspaces with Enhanced Security Mon
 export function defineEsmDetection(category: EsmCategory, words: Words): Detection {
   const own = catalogue.filter(([, detection]) => detection.category === category);
   const foreign = catalogue.find(([, detection]) => detection.category !== category)?.[0] ?? '';
-  const worst = own.reduce<EsmDetection['severity']>(
-    (most, [, { severity }]) => (severity > most ? severity : most),
-    3,
-  );
+  const worst = ([5, 4] as const).find((level) => own.some(([, { severity }]) => severity === level)) ?? 3;
   const techniques = new Set(own.flatMap(([, { attack }]): readonly Technique[] => attack));
   return defineDetection({
     ...words,

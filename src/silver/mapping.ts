@@ -12,7 +12,7 @@ import {
   derive,
   keptFields,
   missing,
-  objects,
+  piecesOf,
   type RowType,
   selectRows,
 } from './row.ts';
@@ -139,18 +139,65 @@ function unmapped(mapping: Mapping): Sql {
 /** The relation that holds the routed bronze rows of the batches at hand: bronze columns and `class`. */
 export const ROUTED = 'routed';
 
+/** A column that other columns are made from: JSON that was parsed, or a value that was named. */
+interface Step {
+  readonly value: Sql;
+  readonly depth: number;
+}
+
+/** What must be computed before the columns, each with how many steps must come before it. */
+function steps(mapping: Mapping): Map<string, Step> {
+  const found = new Map<string, Step>();
+  const depthOf = (value: Sql): number => {
+    let depth = 0;
+    visit(value, duckdb.functions, (part: Part) => {
+      if (part.kind === 'named') depth = Math.max(depth, stepOf(part.name, part.value).depth + 1);
+      if (part.kind === 'field' && part.base !== RECORD) depth = Math.max(depth, parsedStep(part.base).depth + 1);
+      if (part.kind === 'conversion') depth = Math.max(depth, depthOf(part.of));
+      return part.kind === 'named' ? 'stop' : 'deeper';
+    });
+    return depth;
+  };
+  const stepOf = (name: string, value: Sql): Step => {
+    const before = found.get(name);
+    if (before) return before;
+    const step = { value, depth: depthOf(value) };
+    found.set(name, step);
+    return step;
+  };
+  const parsedStep = (name: string): Step => {
+    const before = found.get(name);
+    if (before) return before;
+    const parsed = mapping.parsed[name];
+    if (!parsed) return { value: sql``, depth: -1 };
+    const { json, shape } = parsed;
+    const step = {
+      value: call((f) => sql`CASE WHEN ${f.isJson(json)} THEN ${fromJson(json, shape)} END`),
+      depth: depthOf(json),
+    };
+    found.set(name, step);
+    return step;
+  };
+  for (const name of Object.keys(mapping.parsed)) parsedStep(name);
+  for (const value of Object.values(mapping.columns)) for (const piece of piecesOf(value)) depthOf(piece);
+  return found;
+}
+
 /** The rows of one mapping, from the routed bronze rows. */
 export function selectMapping(mapping: Mapping, type: RowType): Sql {
   const record = fromJson(identifier('raw'), mapping.source.shape);
-  const base = sql`(SELECT uid, time, service, action, hash, ${record} AS ${identifier(RECORD)}
+  let from: Sql = sql`(SELECT uid, time, service, action, hash, ${record} AS ${identifier(RECORD)}
   FROM ${identifier(ROUTED)} WHERE class = ${mapping.class.class}) AS bronze`;
-  const parsed = Object.entries(mapping.parsed).map(([name, { json, shape }]) =>
-    call((f) => sql`CASE WHEN ${f.isJson(json)} THEN ${fromJson(json, shape)} END AS ${identifier(name)}`),
-  );
-  const from = parsed.length === 0 ? base : sql`(SELECT *, ${join(parsed, sql`, `)} FROM ${base}) AS parsed`;
+  const all = steps(mapping);
+  for (let depth = 0; ; depth++) {
+    const layer = [...all].filter(([, step]) => step.depth === depth);
+    if (layer.length === 0) break;
+    const columns = layer.map(([name, { value }]) => sql`${value} AS ${identifier(name)}`);
+    from = sql`(SELECT *, ${join(columns, sql`, `)} FROM ${from}) AS ${identifier(`step_${depth}`)}`;
+  }
   return selectRows(
     type,
-    { columns: mapping.columns, carried: [RECORD, ...Object.keys(mapping.parsed)], unmapped: unmapped(mapping) },
+    { columns: mapping.columns, carried: [RECORD, ...all.keys()], unmapped: unmapped(mapping) },
     from,
   );
 }
@@ -195,5 +242,3 @@ export function classOfRow(mappings: readonly Mapping[]): Sql<string> {
   if (whens.length === 0) return literal(rest ?? null) as Sql<string>;
   return sql`CASE${join(whens, sql``)}${rest ? sql` ELSE ${rest}` : sql``} END`;
 }
-
-export { objects };

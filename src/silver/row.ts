@@ -91,6 +91,10 @@ export const allObjects = <T>(...lists: ObjectList<T>[]): ObjectList<T> => {
 
 const isList = (value: Sql | ObjectList): value is ObjectList => 'kind' in value && value.kind === 'objects';
 
+/** The SQL inside a column. */
+export const piecesOf = (value: Sql | ObjectList): readonly Sql[] =>
+  isList(value) ? value.elements.flatMap((e) => [...(e.each ? [e.each.of] : Object.values(e.columns))]) : [value];
+
 const OCSF_VERSION = schema.version;
 const OBSERVABLE_TYPES = schema.objects.observable?.attributes.type_id?.enum ?? {};
 

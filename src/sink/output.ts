@@ -82,5 +82,8 @@ export function streamOutput(stream: Writable, end = false): Output {
         });
       }),
     close: () => new Promise((resolve) => (end ? stream.end(resolve) : resolve())),
+    async abort() {
+      if (end) stream.destroy();
+    },
   };
 }

@@ -21,8 +21,7 @@ export async function writeParquet(batches: AsyncIterable<RecordBatch>, output: 
   const [spool, file] = [join(folder, 'rows.arrows'), join(folder, 'rows.parquet')];
   try {
     const spooled = streamOutput(createWriteStream(spool), true);
-    const rows = await writeArrow(decoded(batches), spooled);
-    await spooled.close();
+    const rows = await writeArrow(decoded(batches), spooled).finally(spooled.close);
     await convert(spool, file);
     for await (const chunk of createReadStream(file, { highWaterMark: 1 << 20 })) await output.write(chunk);
     return rows;

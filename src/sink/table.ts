@@ -35,10 +35,15 @@ export async function writeTable(
       types = batch.schema.fields.map(({ type }) => type);
       binds = types.map((type) => compile(type, text, { omitNull: true, bare: true }));
     }
-    const writes = binds.map((bind, i) => bind(batch.data.children[i] as Data));
+    const { children } = batch.data;
+    const writes = binds.map((bind, i) => bind(children[i] as Data));
     const shown = Math.min(batch.numRows, maxRows - rows.length);
     for (let row = 0; row < shown; row++) {
-      rows.push(writes.map((write) => (write(row) ? printable(take(text).toString()) : undefined)));
+      const cells = writes.map((write, i) => {
+        if (write(row)) return printable(take(text).toString());
+        return children[i]?.getValid(row) && types[i]?.typeId !== Type.Null ? '' : undefined;
+      });
+      rows.push(cells);
     }
     left += batch.numRows - shown;
   }

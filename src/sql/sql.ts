@@ -16,6 +16,7 @@ export type Part =
   | { readonly kind: 'relation'; readonly relation: Relation }
   | { readonly kind: 'field'; readonly base: string; readonly path: readonly string[] }
   | { readonly kind: 'function'; readonly call: (functions: Functions) => Sql }
+  | { readonly kind: 'named'; readonly name: string; readonly value: Sql }
   | { readonly kind: 'test'; readonly inner: Sql }
   | { readonly kind: 'conversion'; readonly of: Sql; readonly result: Sql };
 
@@ -61,6 +62,9 @@ export const identifier = <T>(...names: string[]): Sql<T> => single({ kind: 'ide
 export const call = <T>(spelling: (functions: Functions) => Sql): Sql<T> =>
   single({ kind: 'function', call: spelling });
 
+/** A value that is used often: computed once, in a column of its own before the others. Names are unique in a mapping. */
+export const named = <T>(name: string, value: Sql<T>): Sql<T> => single({ kind: 'named', name, value });
+
 /** Marks SQL that only looks at its fields: they do not count as mapped. */
 export const tested = <T>(inner: Sql<T>): Sql<T> => single({ kind: 'test', inner });
 
@@ -100,6 +104,8 @@ export function spell(piece: Sql, dialect: Dialect, resolve: Resolve = () => und
       }
       case 'function':
         return spell(p.call(dialect.functions), dialect, resolve);
+      case 'named':
+        return dialect.quote(p.name);
       case 'test':
         return spell(p.inner, dialect, resolve);
       case 'conversion':
@@ -114,6 +120,7 @@ export function visit(piece: Sql, functions: Functions, see: (part: Part) => 'de
   for (const p of piece.parts) {
     if (see(p) === 'stop') continue;
     if (p.kind === 'function') visit(p.call(functions), functions, see);
+    if (p.kind === 'named') visit(p.value, functions, see);
     if (p.kind === 'test') visit(p.inner, functions, see);
     if (p.kind === 'conversion') visit(p.result, functions, see);
   }

@@ -34,8 +34,16 @@ export default defineDetection({
   entities: { message: sql`'Access key created for ' || ${target} || coalesce(' by ' || actor.user.name, '')` },
   examples: [
     { when: 'a user makes a key for another', given: [create], alerts: 1 },
-    { when: 'a role makes a key for a user', given: [{ ...create, 'actor.user.type_id': 99, 'actor.user.type': 'AssumedRole' }], alerts: 1 },
-    { when: 'root makes a key for a user', given: [{ ...create, 'actor.user.name': 'root', 'actor.user.type_id': 2 }], alerts: 1 },
+    {
+      when: 'a role makes a key for a user',
+      given: [{ ...create, 'actor.user.type_id': 99, 'actor.user.type': 'AssumedRole' }],
+      alerts: 1,
+    },
+    {
+      when: 'root makes a key for a user',
+      given: [{ ...create, 'actor.user.name': 'root', 'actor.user.type_id': 2 }],
+      alerts: 1,
+    },
     { when: 'a user names itself', given: [{ ...own, 'api.request.data': '{"userName":"ana"}' }], alerts: 0 },
     { when: 'a call that names nobody is for the caller', given: [{ ...own, 'api.request.data': null }], alerts: 0 },
     { when: 'root names nobody', given: [{ ...own, 'actor.user.type_id': 2, 'api.request.data': null }], alerts: 0 },

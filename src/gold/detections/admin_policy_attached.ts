@@ -16,7 +16,11 @@ const attach = {
   status_id: 1,
   'user.name': 'backup-svc',
 };
-const other = (arn: string) => ({ ...attach, 'api.request.data': JSON.stringify({ policyArn: arn }), 'policies[].uid': arn });
+const other = (arn: string) => ({
+  ...attach,
+  'api.request.data': JSON.stringify({ policyArn: arn }),
+  'policies[].uid': arn,
+});
 
 export default defineDetection({
   name: 'admin_policy_attached',
@@ -25,7 +29,8 @@ export default defineDetection({
   attack: ['T1098.003'],
   threat: ['account_takeover', 'insider_threat'],
   why: 'AWS allows the holder of this policy everything in the account.',
-  falsePositives: 'The set-up of an account; break-glass roles. Infrastructure code that creates roles shows up as Medium.',
+  falsePositives:
+    'The set-up of an account; break-glass roles. Infrastructure code that creates roles shows up as Medium.',
   requires: 'CloudTrail management events',
   on: accountChange,
   where: sql`api.service.name = 'iam.amazonaws.com' AND api.operation IN ('AttachUserPolicy', 'AttachRolePolicy') AND status_id = 1
@@ -36,7 +41,11 @@ export default defineDetection({
     { when: 'to a role', given: [{ ...attach, 'api.operation': 'AttachRolePolicy' }], alerts: 1 },
     { when: 'in another partition', given: [other('arn:aws-us-gov:iam::aws:policy/AdministratorAccess')], alerts: 1 },
     { when: 'a lesser policy', given: [other('arn:aws:iam::aws:policy/ReadOnlyAccess')], alerts: 0 },
-    { when: 'AWS’s policy for Amplify', given: [other('arn:aws:iam::aws:policy/AdministratorAccess-Amplify')], alerts: 0 },
+    {
+      when: 'AWS’s policy for Amplify',
+      given: [other('arn:aws:iam::aws:policy/AdministratorAccess-Amplify')],
+      alerts: 0,
+    },
     { when: 'it is taken away', given: [{ ...attach, 'api.operation': 'DetachUserPolicy' }], alerts: 0 },
     { when: 'the call is denied', given: [{ ...attach, status_id: 2 }], alerts: 0 },
   ],

@@ -26,7 +26,11 @@ export default defineDetection({
   examples: [
     { when: 'logging is stopped', given: [stop], alerts: 1 },
     { when: 'the trail is deleted after that', given: [stop, { ...stop, 'api.operation': 'DeleteTrail' }], alerts: 2 },
-    { when: 'an event data store is deleted', given: [{ ...stop, 'api.operation': 'DeleteEventDataStore' }], alerts: 1 },
+    {
+      when: 'an event data store is deleted',
+      given: [{ ...stop, 'api.operation': 'DeleteEventDataStore' }],
+      alerts: 1,
+    },
     { when: 'stopping is denied', given: [{ ...stop, status_id: 2 }], alerts: 0 },
     { when: 'logging is started', given: [{ ...stop, 'api.operation': 'StartLogging' }], alerts: 0 },
     { when: 'another service', given: [{ ...stop, 'api.service.name': 'config.amazonaws.com' }], alerts: 0 },

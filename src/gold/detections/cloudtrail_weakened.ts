@@ -21,7 +21,8 @@ const put = (operation: string, request: object) => ({
 });
 const trail = { name: 'example-trail', isMultiRegionTrail: true, enableLogFileValidation: true };
 const basic = { readWriteType: 'All', includeManagementEvents: true, dataResources: [] };
-const select = (...eventSelectors: object[]) => put('PutEventSelectors', { trailName: 'example-trail', eventSelectors });
+const select = (...eventSelectors: object[]) =>
+  put('PutEventSelectors', { trailName: 'example-trail', eventSelectors });
 const advanced = (category: string) =>
   put('PutEventSelectors', {
     trailName: 'example-trail',
@@ -42,8 +43,16 @@ export default defineDetection({
     (api.operation = 'UpdateTrail' AND ${or(off('isMultiRegionTrail'), off('includeGlobalServiceEvents'), off('enableLogFileValidation'))})
     OR (api.operation = 'PutEventSelectors' AND ${blind}))`,
   examples: [
-    { when: 'a trail for one region only', given: [put('UpdateTrail', { ...trail, isMultiRegionTrail: false })], alerts: 1 },
-    { when: 'no file validation', given: [put('UpdateTrail', { ...trail, enableLogFileValidation: false })], alerts: 1 },
+    {
+      when: 'a trail for one region only',
+      given: [put('UpdateTrail', { ...trail, isMultiRegionTrail: false })],
+      alerts: 1,
+    },
+    {
+      when: 'no file validation',
+      given: [put('UpdateTrail', { ...trail, enableLogFileValidation: false })],
+      alerts: 1,
+    },
     { when: 'a trail with everything', given: [put('UpdateTrail', trail)], alerts: 0 },
     { when: 'no management events', given: [select({ ...basic, includeManagementEvents: false })], alerts: 1 },
     { when: 'no selectors', given: [select()], alerts: 1 },

@@ -31,7 +31,11 @@ export default defineDetection({
   examples: [
     { when: 'switched off', given: [edit('enableVerboseAuditLogs', 'false')], alerts: 1 },
     { when: 'switched off, written otherwise', given: [edit('enableVerboseAuditLogs', 'False')], alerts: 1 },
-    { when: 'together with another key', given: [edit('enableVerboseAuditLogs,enableWebTerminal', 'FALSE,true')], alerts: 1 },
+    {
+      when: 'together with another key',
+      given: [edit('enableVerboseAuditLogs,enableWebTerminal', 'FALSE,true')],
+      alerts: 1,
+    },
     { when: 'switched on', given: [edit('enableVerboseAuditLogs', 'true')], alerts: 0 },
     { when: 'another key switched off', given: [edit('enableWebTerminal', 'false')], alerts: 0 },
     { when: 'it is refused', given: [{ ...edit('enableVerboseAuditLogs', 'false'), status_id: 2 }], alerts: 0 },

@@ -21,7 +21,7 @@ import {
   when,
 } from '../../sql/functions.ts';
 import type { Fields } from '../../sql/record.ts';
-import { type Condition, call, literal, type Sql, sql } from '../../sql/sql.ts';
+import { type Condition, call, literal, named, type Sql, sql } from '../../sql/sql.ts';
 import { objectsFrom } from '../row.ts';
 
 export type CloudTrailRecord = Fields<typeof cloudtrail.shape>;
@@ -54,12 +54,15 @@ export const failed = (record: CloudTrailRecord): Condition =>
 export const identity = (record: CloudTrailRecord) => {
   const { userIdentity } = record;
   return {
-    uid: coalesce(given(userIdentity.arn), given(userIdentity.principalId)),
+    uid: named('caller_uid', coalesce(given(userIdentity.arn), given(userIdentity.principalId))),
     uid_alt: given(userIdentity.principalId),
-    name: coalesce(
-      given(userIdentity.userName),
-      userIdentity.sessionContext.sessionIssuer.userName,
-      when([[equals(userIdentity.type, 'Root'), literal('root')]]),
+    name: named(
+      'caller_name',
+      coalesce(
+        given(userIdentity.userName),
+        userIdentity.sessionContext.sessionIssuer.userName,
+        when([[equals(userIdentity.type, 'Root'), literal('root')]]),
+      ),
     ),
   };
 };
@@ -70,7 +73,7 @@ export const event = (record: CloudTrailRecord) => {
   const { sessionContext } = userIdentity;
   const who = identity(record);
   const denied = matches(record.errorCode, DENIED);
-  const address = given(record.sourceIPAddress);
+  const address = named('address', given(record.sourceIPAddress));
   return {
     action_id: when([[denied, literal(2)]], literal(1)),
     'actor.app_name': coalesce(

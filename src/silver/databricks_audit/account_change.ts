@@ -1,6 +1,6 @@
 import { databricksAudit } from '../../bronze/databricks_audit.ts';
 import { coalesce, email, text } from '../../sql/functions.ts';
-import { literal } from '../../sql/sql.ts';
+import { literal, named } from '../../sql/sql.ts';
 import { accountChange } from '../class.ts';
 import { activityOf, bronze, defineMapping, parse } from '../mapping.ts';
 import { event, params, principal, principalType } from './event.ts';
@@ -49,7 +49,7 @@ export default defineMapping({
   }),
   columns: (record, { params: p }) => {
     const target = coalesce(p.targetUserName, p.target_user_name, p.principal, p.user);
-    const who = coalesce(target, principal(record));
+    const who = named('subject', coalesce(target, principal(record)));
     return {
       ...event(record),
       activity_id: activityOf(events),

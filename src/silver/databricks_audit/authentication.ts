@@ -1,6 +1,6 @@
 import { databricksAudit } from '../../bronze/databricks_audit.ts';
 import { coalesce, email, isIn, lookup, text, when } from '../../sql/functions.ts';
-import { literal } from '../../sql/sql.ts';
+import { literal, named } from '../../sql/sql.ts';
 import { authentication } from '../class.ts';
 import { activityOf, bronze, defineMapping, parse } from '../mapping.ts';
 import { event, params, principal, principalType } from './event.ts';
@@ -51,7 +51,7 @@ export default defineMapping({
     }),
   }),
   columns: (record, { params: p }) => {
-    const who = coalesce(p.user, p.userName, p.email, principal(record), p.client_id);
+    const who = named('subject', coalesce(p.user, p.userName, p.email, principal(record), p.client_id));
     const shared = event(record);
     return {
       ...shared,

@@ -15,7 +15,7 @@ import {
   when,
 } from '../../sql/functions.ts';
 import type { Fields } from '../../sql/record.ts';
-import { literal, type Sql, sql } from '../../sql/sql.ts';
+import { literal, named, type Sql, sql } from '../../sql/sql.ts';
 import { bronze } from '../mapping.ts';
 
 export type AuditRecord = Fields<typeof databricksAudit.shape>;
@@ -28,14 +28,17 @@ const given = (value: Sql<string>): Sql<string> => nullIf(value, ...PLACEHOLDERS
 
 /** The parameters of the call, as JSON text. */
 export const params = (record: AuditRecord): Sql<string> =>
-  coalesce(record.requestParams, record.request_params, record.properties.requestParams);
+  named('request_params', coalesce(record.requestParams, record.request_params, record.properties.requestParams));
 
 /** The signed-in principal: an e-mail address, a service principal's application id or `System-User`. */
 export const principal = (record: AuditRecord): Sql<string> =>
-  coalesce(
-    given(coalesce(record.identityMetadata.runBy, record.identity_metadata.run_by)),
-    given(coalesce(record.userIdentity.email, record.user_identity.email)),
-    given(jsonField(record.identity, 'email')),
+  named(
+    'principal',
+    coalesce(
+      given(coalesce(record.identityMetadata.runBy, record.identity_metadata.run_by)),
+      given(coalesce(record.userIdentity.email, record.user_identity.email)),
+      given(jsonField(record.identity, 'email')),
+    ),
   );
 
 /** What kind of user a principal is: an application id is a service, `System-User` the system. */
@@ -53,18 +56,30 @@ export const principalType = (who: Sql<string>) =>
 export const event = (record: AuditRecord) => {
   const who = principal(record);
   const address = coalesce(record.sourceIPAddress, record.source_ip_address, record.properties.sourceIPAddress);
-  const bare = nullIf(when([[matches(address, WITH_PORT), splitPart(address, ':', 1)]], address), ...NO_ADDRESS);
-  const status = coalesce(
-    record.response.statusCode,
-    record.response.status_code,
-    jsonField(record.properties.response, 'statusCode'),
+  const bare = named(
+    'address',
+    nullIf(when([[matches(address, WITH_PORT), splitPart(address, ':', 1)]], address), ...NO_ADDRESS),
   );
-  const message = coalesce(
-    record.response.errorMessage,
-    record.response.error_message,
-    jsonField(record.properties.response, 'errorMessage'),
+  const status = named(
+    'status_text',
+    coalesce(
+      record.response.statusCode,
+      record.response.status_code,
+      jsonField(record.properties.response, 'statusCode'),
+    ),
   );
-  const result = coalesce(record.response.result, jsonField(record.properties.response, 'result'));
+  const message = named(
+    'error_text',
+    coalesce(
+      record.response.errorMessage,
+      record.response.error_message,
+      jsonField(record.properties.response, 'errorMessage'),
+    ),
+  );
+  const result = named(
+    'result_text',
+    coalesce(record.response.result, jsonField(record.properties.response, 'result')),
+  );
   const account = coalesce(record.accountId, record.account_id);
   const workspace = coalesce(record.workspaceId, record.workspace_id, record.orgId, record.resourceId);
   return {

@@ -15,7 +15,7 @@ import {
   nullIf,
   when,
 } from '../../sql/functions.ts';
-import { type Condition, call, literal, type Sql, sql } from '../../sql/sql.ts';
+import { type Condition, call, literal, named, type Sql, sql } from '../../sql/sql.ts';
 import { networkActivity } from '../class.ts';
 import { defineMapping } from '../mapping.ts';
 
@@ -42,7 +42,7 @@ const given = (value: Sql<string>): Sql<string> => nullIf(value, '-', '', 'unkno
 const between = (own: Sql<string>, ofInterface: Sql<string>): Sql<readonly Ip[]> =>
   call(
     (f) =>
-      sql`CASE WHEN ${and(isNotNull(ipAddress(given(own))), not(equals(own, ofInterface)), isNotNull(ipAddress(given(ofInterface))))} THEN ${f.list([ipAddress(given(ofInterface))])} END`,
+      sql`CASE WHEN ${and(isNotNull(given(own)), not(equals(own, ofInterface)), isNotNull(ipAddress(given(ofInterface))))} THEN ${f.list([ipAddress(given(ofInterface))])} END`,
   );
 
 /** Flows; NODATA and SKIPDATA records say that an interface had none, or that AWS left some out. */
@@ -55,7 +55,11 @@ export default defineMapping({
     const egress: Condition = equals(record.flow_direction, 'egress');
     const traffic = isNotNull(given(record.action));
     const at = (side: Condition, value: Sql<string>): Sql<string> => when([[side, given(value)]]);
-    const nobody = isNull(ipAddress(given(record.srcaddr)));
+    const packet = {
+      src: named('src_address', coalesce(ipAddress(given(record.pkt_srcaddr)), ipAddress(given(record.srcaddr)))),
+      dst: named('dst_address', coalesce(ipAddress(given(record.pkt_dstaddr)), ipAddress(given(record.dstaddr)))),
+    };
+    const nobody = isNull(packet.src);
     const here = sql<boolean>`(${ingress} OR (${isNull(given(record.flow_direction))} AND ${nobody}))`;
     return {
       action_id: lookup(record.action, { ACCEPT: 1, REJECT: 2 }, literal(0)),
@@ -84,7 +88,7 @@ export default defineMapping({
       'dst_endpoint.instance_uid': at(ingress, record.instance_id),
       'dst_endpoint.interface_uid': at(here, record.interface_id),
       'dst_endpoint.intermediate_ips': between(record.pkt_dstaddr, record.dstaddr),
-      'dst_endpoint.ip': coalesce(ipAddress(given(record.pkt_dstaddr)), ipAddress(given(record.dstaddr))),
+      'dst_endpoint.ip': packet.dst,
       'dst_endpoint.port': integer(given(record.dstport)),
       'dst_endpoint.subnet_uid': at(ingress, record.subnet_id),
       'dst_endpoint.svc_name': given(record.pkt_dst_aws_service),
@@ -103,7 +107,7 @@ export default defineMapping({
       'src_endpoint.instance_uid': at(egress, record.instance_id),
       'src_endpoint.interface_uid': at(egress, record.interface_id),
       'src_endpoint.intermediate_ips': between(record.pkt_srcaddr, record.srcaddr),
-      'src_endpoint.ip': coalesce(ipAddress(given(record.pkt_srcaddr)), ipAddress(given(record.srcaddr))),
+      'src_endpoint.ip': packet.src,
       'src_endpoint.port': integer(given(record.srcport)),
       'src_endpoint.subnet_uid': at(egress, record.subnet_id),
       'src_endpoint.svc_name': given(record.pkt_src_aws_service),
