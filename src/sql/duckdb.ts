@@ -48,6 +48,7 @@ const functions: Functions = {
   fromJson: (json, shape) => sql`from_json(${json}, ${JSON.stringify(jsonShape(shape))})`,
   listFromJson: (json) => sql`from_json(${json}, '["VARCHAR"]')`,
   toJson: (value) => sql`CAST(to_json(${value}) AS VARCHAR)`,
+  jsonString: (value) => sql`CAST(to_json(${value}) AS VARCHAR)`,
   isJson: (json) => sql`json_valid(${json})`,
   jsonField: (json, path) => sql`json_extract_string(${json}, ${pointer(path)})`,
   struct: (fields) =>

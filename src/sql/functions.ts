@@ -16,6 +16,8 @@ export interface Functions {
   fromJson(json: Sql, shape: Shape): Sql;
   listFromJson(json: Sql): Sql;
   toJson(value: Sql): Sql;
+  /** A text as a JSON string. */
+  jsonString(value: Sql): Sql;
   isJson(json: Sql): Sql;
   jsonField(json: Sql, path: readonly string[]): Sql;
   struct(fields: readonly (readonly [string, Sql])[]): Sql;
@@ -60,11 +62,11 @@ export const json = (value: Sql<string>): Sql<Json> =>
   );
 
 /** A text as a JSON string, for attributes that take any JSON. */
-export const jsonString = (value: Sql<string>): Sql<Json> => call((f) => f.toJson(value));
+export const jsonString = (value: Sql<string>): Sql<Json> => call((f) => f.jsonString(value));
 
 /** JSON as it is; other text as a JSON string. Never NULL for text. */
 export const jsonOrText = (value: Sql<string>): Sql<Json> =>
-  call((f) => sql`CASE WHEN ${f.isJson(value)} THEN ${value} ELSE ${f.toJson(value)} END`);
+  call((f) => sql`CASE WHEN ${f.isJson(value)} THEN ${value} ELSE ${f.jsonString(value)} END`);
 
 export const coalesce = <T>(...values: Sql<T>[]): Sql<T> =>
   values.length === 1 ? (values[0] as Sql<T>) : sql`coalesce(${list(values)})`;
@@ -111,28 +113,28 @@ export function lookup<const V extends string | number, O = never>(
   return otherwise ? coalesce<V | O>(found, otherwise) : found;
 }
 
-const INTEGER = '^[+-]?[0-9]{1,18}(\\.0+)?$';
+const INTEGER = '^[+-]?[0-9]{1,19}(\\.0+)?$';
 const whole = (value: Sql<string>): Sql<string> => sql`split_part(${value}, '.', 1)`;
 
 /** A 32-bit integer written in decimal digits; NULL for anything else. */
 export const integer = (value: Sql<string>): Sql<number> =>
   conversion(
     value,
-    call((f) => sql`CASE WHEN ${f.matches(value, INTEGER)} THEN ${f.cast(whole(value), 'integer')} END`),
+    call((f) => sql`CASE WHEN ${f.matches(value, INTEGER)} THEN try_cast(${whole(value)} AS INT) END`),
   );
 /** A 64-bit integer written in decimal digits; NULL for anything else. */
 export const long = (value: Sql<string>): Sql<bigint> =>
   conversion(
     value,
-    call((f) => sql`CASE WHEN ${f.matches(value, INTEGER)} THEN ${f.cast(whole(value), 'long')} END`),
+    call((f) => sql`CASE WHEN ${f.matches(value, INTEGER)} THEN try_cast(${whole(value)} AS BIGINT) END`),
   );
-/** TRUE and FALSE in any case, 1 and 0; NULL for anything else. */
+/** TRUE and FALSE in any case; NULL for anything else. */
 export const boolean = (value: Sql<string>): Sql<boolean> =>
   conversion(value, sql`CASE lower(${value}) WHEN 'true' THEN TRUE WHEN 'false' THEN FALSE END`);
 
 const ISO =
-  '^[0-9]{4}-[0-1][0-9]-[0-3][0-9][T ][0-2][0-9]:[0-5][0-9]:[0-6][0-9]([.][0-9]{1,9})?(Z|[+-][0-9]{2}:?[0-9]{2})?$';
-const ISO_BASIC = '^([0-9]{4})([0-1][0-9])([0-3][0-9])T([0-2][0-9])([0-5][0-9])([0-6][0-9])Z$';
+  '^[0-9]{4}-[01][0-9]-[0-3][0-9][T ]([01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9]([.][0-9]{1,9})?(Z|[+-][0-9]{2}:?[0-9]{2})?$';
+const ISO_BASIC = '^[0-9]{4}[01][0-9][0-3][0-9]T([01][0-9]|2[0-3])[0-5][0-9][0-5][0-9]Z$';
 /** Milliseconds since 1970 of an ISO 8601 time (extended or `20131102T010628Z`), UTC where it names no offset. */
 export const isoTime = (value: Sql<string>): Sql<Timestamp> =>
   conversion(
@@ -152,10 +154,19 @@ export const epochTime = (value: Sql<string>, unit: 1 | 1000): Sql<Timestamp> =>
     call((f) => sql`CASE WHEN ${f.matches(value, DIGITS)} THEN ${f.cast(value, 'long')} * ${unit} END`),
   );
 
-const IPV4 = '^((25[0-5]|2[0-4][0-9]|1[0-9]{2}|[1-9]?[0-9])[.]){3}(25[0-5]|2[0-4][0-9]|1[0-9]{2}|[1-9]?[0-9])$';
-const IPV6 =
-  '^(([0-9A-Fa-f]{1,4}:){7}[0-9A-Fa-f]{1,4}|([0-9A-Fa-f]{1,4}:){1,7}:|([0-9A-Fa-f]{1,4}:){1,6}:[0-9A-Fa-f]{1,4}|([0-9A-Fa-f]{1,4}:){1,5}(:[0-9A-Fa-f]{1,4}){1,2}|([0-9A-Fa-f]{1,4}:){1,4}(:[0-9A-Fa-f]{1,4}){1,3}|([0-9A-Fa-f]{1,4}:){1,3}(:[0-9A-Fa-f]{1,4}){1,4}|([0-9A-Fa-f]{1,4}:){1,2}(:[0-9A-Fa-f]{1,4}){1,5}|[0-9A-Fa-f]{1,4}:(:[0-9A-Fa-f]{1,4}){1,6}|:(:[0-9A-Fa-f]{1,4}){1,7})$';
-/** An IPv4 or IPv6 address, IPv6 in lower case; NULL for anything else. */
+const OCTET = '(25[0-5]|2[0-4][0-9]|1[0-9]{2}|[1-9]?[0-9])';
+const DOTTED = `(${OCTET}[.]){3}${OCTET}`;
+const IPV4 = `^${DOTTED}$`;
+const GROUP = '[0-9A-Fa-f]{1,4}';
+const IPV6 = `^(${[
+  `(${GROUP}:){7}${GROUP}`,
+  ...[1, 2, 3, 4, 5, 6].map((n) => `(${GROUP}:){1,${n}}(:${GROUP}){1,${7 - n}}`),
+  `(${GROUP}:){1,7}:`,
+  `:(:${GROUP}){1,7}`,
+  '::',
+  `((${GROUP}:){6}|::(${GROUP}:){0,5}|${[1, 2, 3, 4, 5].map((n) => `(${GROUP}:){1,${n}}:(${GROUP}:){0,${5 - n}}`).join('|')})${DOTTED}`,
+].join('|')})$`;
+/** An IPv4 or IPv6 address, without port or zone, IPv6 in lower case; NULL for anything else. */
 export const ipAddress = (value: Sql<string>): Sql<Ip> =>
   conversion(
     value,

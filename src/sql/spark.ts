@@ -4,7 +4,15 @@ import { identifier, type Literal, list, literal, type Sql, spell, sql } from '.
 
 const quote = (name: string): string => `\`${name.replaceAll('`', '``')}\``;
 
-const ESCAPES: Readonly<Record<string, string>> = { '\\': '\\\\', "'": "\\'", '\n': '\\n', '\r': '\\r', '\t': '\\t' };
+// Spark puts variables of its own and of the environment into a statement wherever it finds ${…}, even in a string.
+const ESCAPES: Readonly<Record<string, string>> = {
+  '\\': '\\\\',
+  "'": "\\'",
+  '\n': '\\n',
+  '\r': '\\r',
+  '\t': '\\t',
+  '{': '\\{',
+};
 
 function literalText(value: Literal): string {
   if (value === null) return 'NULL';
@@ -15,7 +23,7 @@ function literalText(value: Literal): string {
     return Math.abs(value) > 0x7fffffff ? `${value}L` : String(value);
   }
   if (value.includes('\0')) throw new RangeError('A NUL character cannot stand in a statement');
-  return `'${value.replace(/[\\'\n\r\t]/g, (c) => ESCAPES[c] ?? c)}'`;
+  return `'${value.replace(/[\\'\n\r\t]|(?<=\$)\{/g, (c) => ESCAPES[c] ?? c)}'`;
 }
 
 function type(t: Type): string {
@@ -53,6 +61,9 @@ const functions: Functions = {
   fromJson: (json, shape) => sql`from_json(${json}, ${ddl(shape, '')})`,
   listFromJson: (json) => sql`from_json(${json}, 'ARRAY<STRING>')`,
   toJson: (value) => sql`to_json(${value})`,
+  // Spark makes JSON of structs, lists and maps only: the string is taken out of a list of one.
+  jsonString: (value) =>
+    sql`CASE WHEN ${value} IS NOT NULL THEN regexp_extract(to_json(array(${value})), '(?s)^.(.*).$', 1) END`,
   isJson: (json) => sql`(from_json(${json}, '_bad STRING', ${raw(strict)})._bad IS NULL AND trim(${json}) <> '')`,
   jsonField: (json, path) => sql`get_json_object(${json}, ${jsonPath(path)})`,
   struct: (fields) => sql`named_struct(${list(fields.flatMap(([name, value]) => [literal(name), value]))})`,
@@ -90,7 +101,10 @@ export const spark: Dialect = {
   createSchema: (name) => `CREATE SCHEMA IF NOT EXISTS ${quote(name)}`,
   createTable: (table, replace = false) => {
     const columns = table.columns.map((c) => `  ${quote(c.name)} ${type(c.type)}`).join(',\n');
-    const cluster = table.cluster ? ` CLUSTER BY (${table.cluster.map(quote).join(', ')})` : '';
+    // Delta keeps statistics of the first 32 leaves only, and clusters by columns that have them.
+    const cluster = table.cluster
+      ? ` CLUSTER BY (${table.cluster.map(quote).join(', ')})\nTBLPROPERTIES ('delta.dataSkippingStatsColumns' = ${literalText(table.cluster.join(','))})`
+      : '';
     const verb = replace ? 'CREATE OR REPLACE TABLE' : 'CREATE TABLE IF NOT EXISTS';
     return `${verb} ${tableName(table.name)} (\n${columns}\n) USING DELTA${cluster}`;
   },
