@@ -10,8 +10,8 @@ import { classOfRow, ROUTED } from './silver/mapping.ts';
 import { silverStages } from './silver/stages.ts';
 import type { Dialect, Table } from './sql/dialect.ts';
 import { hashOf } from './sql/hash.ts';
-import { identifier, join, literal, type Relation, type Resolve, type Sql, spell, sql } from './sql/sql.ts';
-import type { BronzeStage, RangeStage, SilverStage, Stage, ViewStage } from './stage.ts';
+import { identifier, join, list, literal, type Relation, type Resolve, type Sql, spell, sql } from './sql/sql.ts';
+import type { BronzeStage, Feed, RangeStage, SilverStage, Stage, ViewStage } from './stage.ts';
 
 /** The stages of a manifest, each after what it reads. */
 export interface Pipeline {
@@ -105,8 +105,22 @@ function ordered<T extends Stage>(stages: readonly T[]): T[] {
   return [...done];
 }
 
+/** How a source's records go to their classes: a change of it moves rows between tables, so that each must be filled anew. */
+const routing = (source: string): Sql => classOfRow(mappings.filter((m) => m.source.name === source));
+
+type Chosen = Pick<Manifest, 'bronze' | 'silver' | 'gold'>;
+const pipelines = new WeakMap<Chosen, Pipeline>();
+
 /** The stages of a manifest. A rule or summary whose inputs the manifest leaves out is left out too. */
-export function pipelineOf(manifest: Pick<Manifest, 'bronze' | 'silver' | 'gold'>): Pipeline {
+export function pipelineOf(manifest: Chosen): Pipeline {
+  const before = pipelines.get(manifest);
+  if (before) return before;
+  const made = makePipeline(manifest);
+  pipelines.set(manifest, made);
+  return made;
+}
+
+function makePipeline(manifest: Chosen): Pipeline {
   const bronze = Object.keys(manifest.bronze).map((name): BronzeStage => {
     const source = sources[name];
     if (!source) throw new UserError(`There is no source "${name}"; valid: ${Object.keys(sources).join(', ')}`);
@@ -116,6 +130,7 @@ export function pipelineOf(manifest: Pick<Manifest, 'bronze' | 'silver' | 'gold'
   const silver = chosen(silverStages(mappings), manifest.silver).map((stage) => ({
     ...stage,
     feeds: stage.feeds.filter((feed) => feed.source.source in manifest.bronze),
+    hash: hashOf(undefined, literal(stage.hash), ...stage.inputs.map((input) => routing(input.name))),
   }));
   const known = new Map<string, string>(silver.map((stage) => [stage.name, stage.hash]));
   const candidates = ordered<RangeStage>([
@@ -215,6 +230,15 @@ export function touched(hours: readonly number[], stage: Pick<RangeStage, 'reach
   return merged;
 }
 
+/** Ranges and one more as ranges that do not overlap. */
+export function withRange(ranges: readonly Range[], more: Range): Range[] {
+  const apart = ranges.filter((r) => r.until < more.from || r.from > more.until);
+  const joined = ranges.filter((r) => !apart.includes(r));
+  const from = Math.min(more.from, ...joined.map((r) => r.from));
+  const until = Math.max(more.until, ...joined.map((r) => r.until));
+  return [...apart, { from, until }].sort((a, b) => a.from - b.from);
+}
+
 /** A piece of plan text for what only the run will know. */
 const open = (name: string): Sql => ({ parts: [{ kind: 'text', text: `:${name}` }] });
 
@@ -235,16 +259,31 @@ export function ownRows(stage: RangeStage, ranges: readonly Range[] | 'all' | un
   return pieces.length === 0 ? sql`TRUE` : join(pieces, sql` AND `);
 }
 
-/** A stage's rows: all of them, those of the ranges, or, for a plan, those of ranges still unknown. */
-export function rangeRows(stage: RangeStage, ranges: readonly Range[] | 'all' | undefined, dialect: Dialect): Sql {
-  const raw = (text: string): Sql => ({ parts: [{ kind: 'text', text }] });
-  if (ranges === 'all') return raw(spell(stage.select, dialect));
-  const { before, after } = stage.reach;
+const WITHIN_INPUT = '\u0001input\u0001';
+const spelledRanges = new WeakMap<RangeStage, { dialect: Dialect; all: string; ranged: string }>();
+
+/** A stage's query in one dialect, as it is and with a mark where an input's time is restricted: spelled once, for that takes longer than the query. */
+function spelledRange(stage: RangeStage, dialect: Dialect): { all: string; ranged: string } {
+  const before = spelledRanges.get(stage);
+  if (before?.dialect === dialect) return before;
   const resolve: Resolve = (relation) =>
     stage.inputs.some((input) => input.name === relation.name)
-      ? sql`(SELECT * FROM ${identifier(...relation.name.split('.'))} WHERE ${within(identifier('time'), ranges, after, before)})`
+      ? sql`(SELECT * FROM ${identifier(...relation.name.split('.'))} WHERE ${raw(WITHIN_INPUT)})`
       : undefined;
-  return sql`SELECT * FROM (${raw(spell(stage.select, dialect, resolve))}) AS output WHERE ${within(identifier(stage.time), ranges)}`;
+  const made = { dialect, all: spell(stage.select, dialect), ranged: spell(stage.select, dialect, resolve) };
+  spelledRanges.set(stage, made);
+  return made;
+}
+
+const raw = (text: string): Sql => ({ parts: [{ kind: 'text', text }] });
+
+/** A stage's rows: all of them, those of the ranges, or, for a plan, those of ranges still unknown. */
+export function rangeRows(stage: RangeStage, ranges: readonly Range[] | 'all' | undefined, dialect: Dialect): Sql {
+  const { all, ranged } = spelledRange(stage, dialect);
+  if (ranges === 'all') return raw(all);
+  const { before, after } = stage.reach;
+  const input = spell(within(identifier('time'), ranges, after, before), dialect);
+  return sql`SELECT * FROM (${raw(ranged.replaceAll(WITHIN_INPUT, input))}) AS output WHERE ${within(identifier(stage.time), ranges)}`;
 }
 
 /** Everything that must exist before a run: schemas, the pipeline's own tables, tables of the stages. */
@@ -308,6 +347,11 @@ FROM (SELECT file, min(position) AS first FROM ${bronze} WHERE ${mine} GROUP BY 
 FROM ${bronze} WHERE ${mine} AND fault IS NOT NULL AND NOT starts_with(fault, ${IGNORED})`,
       dialect,
     ),
+    /** What is read again leaves the quarantine: what is still wrong with it comes back. */
+    leaveQuarantine: text(
+      sql`DELETE FROM ${state.quarantine} WHERE source = ${bronze.source} AND file IN (${list(group.files)})`,
+      dialect,
+    ),
     dropFaulty: text(sql`DELETE FROM ${bronze} WHERE ${mine} AND fault IS NOT NULL`, dialect),
     /** The ids that this batch shares with itself or with what was there before. */
     suspects: text(
@@ -330,30 +374,76 @@ FROM ${bronze} WHERE ${mine} AND fault IS NOT NULL AND NOT starts_with(fault, ${
   };
 }
 
-/** Routes bronze rows of some batches to their classes, so that each mapping finds its own. */
-export function routeStatement(stage: BronzeStage, from: number, until: number, dialect: Dialect): string {
-  const fed = mappings.filter((m) => m.source.name === stage.name);
+/** Routes bronze rows of some batches, or of those in a range of event time, to their classes, so that each mapping finds its own. */
+export function routeStatement(
+  stage: BronzeStage,
+  from: number,
+  until: number,
+  dialect: Dialect,
+  range?: Range,
+): string {
   return text(
     sql`CREATE OR REPLACE TEMP TABLE ${identifier(ROUTED)} AS
-SELECT uid, time, service, action, hash, raw, ${classOfRow(fed)} AS class FROM ${stage.source} WHERE batch > ${from} AND batch <= ${until}`,
+SELECT uid, time, service, action, hash, raw, ${routing(stage.name)} AS class FROM ${stage.source} WHERE batch > ${from} AND batch <= ${until}${
+      range ? sql` AND ${within(identifier('time'), [range])}` : sql``
+    }`,
     dialect,
   );
 }
+
+/** Where a backfill cuts its range, so that no piece has more than so many rows: rows of bronze by hour. */
+export const hoursOf = (stage: BronzeStage, range: Range, dialect: Dialect): string =>
+  text(
+    sql`SELECT (time - time % ${HOUR}) / ${HOUR} AS hour, count(*) AS n FROM ${stage.source} WHERE ${within(identifier('time'), [range])} GROUP BY ALL`,
+    dialect,
+  );
+
+/** Statements that take a class's rows of a range out again, the hours that they leave being changed. */
+export const clearRange = (stage: SilverStage, range: Range, id: number, dialect: Dialect): string[] => {
+  const own = within(identifier('time'), [range]);
+  return [
+    changesOf({ name: stage.name }, sql`${stage.table as Relation} WHERE ${own}`, id, dialect),
+    text(sql`DELETE FROM ${stage.table as Relation} WHERE ${own}`, dialect),
+  ];
+};
+
+/** Says which hours the rows of `from` touch. */
+export const changesOf = (relation: Relation, from: Sql, id: number, dialect: Dialect): string =>
+  text(
+    sql`INSERT INTO ${state.changes} SELECT DISTINCT ${id}, ${relation.name}, (time - time % ${HOUR}) / ${HOUR} FROM ${from}`,
+    dialect,
+  );
+
+/** Statements that forget by which definition stages were filled, so that they are filled anew. */
+export const forgetDefinitions = (names: readonly string[], dialect: Dialect): string[] =>
+  names.length === 0 ? [] : [text(sql`DELETE FROM ${state.definitions} WHERE stage IN (${list(names)})`, dialect)];
+
+/** The stages of findings and summaries that read a relation, directly or by way of others. */
+export function dependants(pipeline: Pipeline, name: string): string[] {
+  const found = new Set([name]);
+  for (const stage of pipeline.ranges) if (stage.inputs.some((i) => found.has(i.name))) found.add(stage.name);
+  found.delete(name);
+  return [...found];
+}
+
+const spelledFeeds = new WeakMap<Feed, { dialect: Dialect; statements: string[] }>();
 
 /** Moves the routed rows of one class into its table. */
 export function feedStatements(stage: SilverStage, source: string, dialect: Dialect): string[] {
   return stage.feeds
     .filter((feed) => feed.source.source === source)
-    .flatMap((feed) => dialect.merge(stage.table, stage.key, feed.select));
+    .flatMap((feed) => {
+      const before = spelledFeeds.get(feed);
+      if (before?.dialect === dialect) return before.statements;
+      const statements = dialect.merge(stage.table, stage.key, feed.select);
+      spelledFeeds.set(feed, { dialect, statements });
+      return statements;
+    });
 }
 
 /** Says which hours of a class the routed rows touched. */
 export const changesOfRouted = (stage: SilverStage, id: number, dialect: Dialect): string =>
-  text(
-    sql`INSERT INTO ${state.changes} SELECT ${id}, ${stage.name}, (time - time % ${HOUR}) / ${HOUR}
-FROM ${identifier(ROUTED)} WHERE class = ${stage.class} GROUP BY ALL`,
-    dialect,
-  );
+  changesOf(stage, sql`${identifier(ROUTED)} WHERE class = ${stage.class}`, id, dialect);
 
 /** Statements that set a position of a stage on an input. */
 export const moveWatermark = (stage: string, input: string, position: number, dialect: Dialect): string[] => [

@@ -59,7 +59,6 @@ export const cloudtrail = defineSource({
     insightDetails: text,
     requestID: text,
     eventID: text,
-    eventId: text,
     eventType: text,
     eventCategory: text,
     apiVersion: text,

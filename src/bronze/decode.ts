@@ -4,7 +4,7 @@ import { pipeline } from 'node:stream/promises';
 import { createGunzip } from 'node:zlib';
 import { type Encoding, encodingOf, flowHeader, flowNames, isGzip } from './sniff.ts';
 
-/** `maxRecordBytes` bounds one record and with it the memory (default 64 MiB); `header` names a flow log's fields until a header line does. */
+/** `maxRecordBytes` bounds one record and with it the memory (default 64 MiB, at most 200); `header` names a flow log's fields until a header line does. */
 export interface DecodeOptions {
   kind: 'json' | 'text';
   maxRecordBytes?: number;
@@ -319,14 +319,17 @@ const SHOWN = 8 * 1024;
 const DEEPEST = 1000; // as deep as Jackson, and so Spark, reads
 const TOO_DEEP = `nested deeper than ${DEEPEST} levels`;
 const MIB = 1024 * 1024;
+const LARGEST = 200 * MIB; // a string holds 512 Mi characters, and JSON.stringify may double it
 const SUSPECT_BYTES = MIB;
 const FIRST_KEYS = 16;
 const WRAPPERS = new Set(['Records', 'records', 'Events', 'logEvents']);
 const LONGEST_WRAPPER = 9;
+const BUFFER_COST = 128;
 const MARK = [0xef, 0xbb, 0xbf];
 const CONTROL = /[\x00-\x08\x0b\x0e-\x1f]/;
 const FIRST_KEY = /^\{\s*"((?:[^"\\]|\\.)*)"\s*:/s;
 const KEY_WINDOW = 300;
+const SURROGATE = /\\u[dD][89a-fA-F]/;
 const ESCAPES = /\\(?:u[dD][89abAB][\da-fA-F]{2}\\u[dD][c-fC-F][\da-fA-F]{2}|(u[dD][89a-fA-F][\da-fA-F]{2})|.)/gs;
 
 const TAB = 9;
@@ -370,12 +373,13 @@ interface Scanner {
   take(): Decoded[];
 }
 
-function scan({ kind, maxRecordBytes: most = 64 * MIB, header: given }: DecodeOptions): Scanner {
+function scan({ kind, maxRecordBytes = 64 * MIB, header: given }: DecodeOptions): Scanner {
+  const most = Math.min(maxRecordBytes, LARGEST);
   const tooLarge = `record larger than ${most} bytes`;
   let found: Decoded[] = [];
   let position = 0;
   let encodingName = 'UTF-8';
-  let header = given && flowNames(given.join(' '));
+  let header = given?.length ? given.flatMap(flowNames) : undefined;
 
   // The piece in hand is buffer[start, end), scanned up to pos; once too long to hold, only its head is kept.
   let buffer: Buffer = Buffer.allocUnsafe(512 * 1024);
@@ -431,7 +435,7 @@ function scan({ kind, maxRecordBytes: most = 64 * MIB, header: given }: DecodeOp
 
   function hold(limit: number): false {
     if (finished) return false;
-    if (pos - start > limit) head ??= Buffer.from(buffer.subarray(start, start + SHOWN));
+    if (pos - start > Math.max(limit, SHOWN)) head ??= Buffer.from(buffer.subarray(start, start + SHOWN));
     if (head) start = pos;
     return false;
   }
@@ -475,7 +479,7 @@ function scan({ kind, maxRecordBytes: most = 64 * MIB, header: given }: DecodeOp
   function enter(what: 'array' | 'member'): true {
     pos++;
     if (what === 'member') {
-      wrapperBytes += head ? Number.POSITIVE_INFINITY : pos - start;
+      wrapperBytes += head ? Number.POSITIVE_INFINITY : pos - start + BUFFER_COST;
       if (wrapperBytes <= most || wrapper.length === 0) wrapper.push(head ?? Buffer.from(buffer.subarray(start, pos)));
       head = undefined;
     }
@@ -775,6 +779,8 @@ function scan({ kind, maxRecordBytes: most = 64 * MIB, header: given }: DecodeOp
 
   /** The first key of the object at an index, null where the bytes to come decide. */
   function firstKey(at: number): string | undefined | null {
+    const second = buffer[at + 1] as number;
+    if (at + 1 < end && second !== QUOTE && CLASS[second] !== BLANK) return undefined;
     const key = FIRST_KEY.exec(buffer.toString('utf8', at, Math.min(at + KEY_WINDOW, end)))?.[1];
     return key === undefined && at + KEY_WINDOW > end && !finished ? null : key;
   }
@@ -801,11 +807,10 @@ function scan({ kind, maxRecordBytes: most = 64 * MIB, header: given }: DecodeOp
       lose(suspectAt >= 0);
     }
     const bytes = buffer.subarray(start, end);
-    const left = bytes.length > 0 || head !== undefined;
     if (state === elements) reject(fault ?? 'truncated', bytes);
     else if (state === search)
       reject(fault ?? (oversize ? tooLarge : atEnd ? 'truncated' : damage(bytes)), head ?? bytes);
-    else if (fault !== undefined) reject(fault, left ? (head ?? bytes) : bytes);
+    else if (fault !== undefined) reject(fault, head ?? bytes);
     fault = undefined;
     start = pos = end;
     head = undefined;
@@ -858,7 +863,7 @@ function whyMalformed(error: unknown): string {
 
 // JSON.parse takes an unpaired \ud800, DuckDB does not.
 function hasLoneSurrogate(text: string): boolean {
-  if (!text.includes('\\u')) return false;
+  if (!SURROGATE.test(text)) return false;
   for (const [, lone] of text.matchAll(ESCAPES)) if (lone !== undefined) return true;
   return false;
 }

@@ -108,8 +108,30 @@ export const inspect = (files: readonly ListedFile[]): Promise<(NewFile | Unread
     }
   });
 
-const BATCH_BYTES = 256 << 20;
-const BATCH_FILES = 2_000;
+/** How much one transaction takes in at most, if one file is not larger: text in bytes, and files. */
+export interface BatchSize {
+  readonly bytes: number;
+  readonly files: number;
+}
+
+export const batchSize: BatchSize = { bytes: 256 << 20, files: 2_000 };
+
+/** Files in pieces that are looked at together before any of them is read. */
+export function* slices(files: readonly ListedFile[], size: BatchSize): Generator<ListedFile[]> {
+  let slice: ListedFile[] = [];
+  let bytes = 0;
+  for (const file of files) {
+    if (slice.length > 0 && (slice.length >= size.files || bytes + file.size > size.bytes)) {
+      yield slice;
+      slice = [];
+      bytes = 0;
+    }
+    slice.push(file);
+    bytes += file.size;
+  }
+  if (slice.length > 0) yield slice;
+}
+
 /** A JSON document larger than this is streamed by the decoder, for DuckDB would hold it whole. */
 const DOCUMENT_BYTES = 64 << 20;
 const GLOB = /[*?[\]{}\\]/;
@@ -123,7 +145,11 @@ export const isOdd = (file: NewFile, content: 'json' | 'text'): boolean =>
   (file.shape.kind === 'text' && content !== 'text');
 
 /** Groups files that one statement can read alike, no group larger than a batch may be. */
-export function grouped(files: readonly NewFile[], format: readonly string[] | undefined): FileGroup[] {
+export function grouped(
+  files: readonly NewFile[],
+  format: readonly string[] | undefined,
+  size: BatchSize = batchSize,
+): FileGroup[] {
   const open = new Map<string, { group: FileGroup & { files: string[] }; bytes: number }>();
   const done: FileGroup[] = [];
   for (const file of files) {
@@ -132,7 +158,7 @@ export function grouped(files: readonly NewFile[], format: readonly string[] | u
     const header = shape.kind === 'text' ? (shape.header ?? format) : undefined;
     const key = JSON.stringify([shape.kind === 'json' ? shape.layout : 'text', gzip, header]);
     let at = open.get(key);
-    if (at && (at.bytes + file.inflatedBytes > BATCH_BYTES || at.group.files.length >= BATCH_FILES)) {
+    if (at && (at.bytes + file.inflatedBytes > size.bytes || at.group.files.length >= size.files)) {
       done.push(at.group);
       at = undefined;
     }

@@ -1,5 +1,5 @@
 import { duckdb } from '../sql/duckdb.ts';
-import { fromJson, md5 } from '../sql/functions.ts';
+import { fromJson, md5, type Shape } from '../sql/functions.ts';
 import { pruned } from '../sql/record.ts';
 import { type Condition, call, identifier, join, list, literal, type Part, type Sql, sql, visit } from '../sql/sql.ts';
 import { bronzeColumns, RECORD, type Source } from './source.ts';
@@ -12,7 +12,10 @@ export type FileGroup =
       readonly files: readonly string[];
       /** No JSON document of the group is larger, in bytes. */
       readonly largest: number;
+      /** Names of the fields of lines that stand inside the JSON. */
+      readonly header?: readonly string[] | undefined;
     }
+  | { readonly layout: 'parquet'; readonly files: readonly string[] }
   | {
       readonly layout: 'text';
       readonly gzip: boolean;
@@ -41,10 +44,13 @@ const files = (paths: readonly string[]): Sql => sql`[${list(paths)}]`;
 const compression = (gzip: boolean, none: 'uncompressed' | 'none'): Sql =>
   flag('compression', literal(gzip ? 'gzip' : none));
 
+/** JSON as the engine writes it, so that a record has the same text however it arrived: pretty-printed, in a list, in a damaged file. */
+const normal = (json: Sql): Sql => sql`CAST(json(${json}) AS VARCHAR)`;
+
 /** The records of JSON documents: members of an envelope's list, elements of an array, or the document itself. */
 function splitDocument(source: Source, documents: Sql): Sql {
   const shape = Object.fromEntries(source.envelope.lists.map((name) => [name, 'texts' as const]));
-  const whole = sql`[CAST(document AS VARCHAR)]`;
+  const whole = sql`[${normal(sql`document`)}]`;
   const members = source.envelope.lists.map((name) => sql`${identifier('envelope', name)}`);
   return sql`SELECT filename, n, CASE WHEN starts_with(document, '[') THEN from_json(document, '["VARCHAR"]')
       ELSE ${members.length === 0 ? whole : sql`coalesce(${list([...members, whole])})`} END AS records
@@ -61,19 +67,29 @@ function unwrap(source: Source, raw: Sql): Sql {
   const looks = members.map((name) => sql`contains(${raw}, ${`"${name}"`})`);
   const inner = members.map((name) => {
     const member = sql`${fromJson(raw, shape)}.${identifier(name)}`;
-    return sql`CASE WHEN starts_with(${member}, '{') THEN ${member} END`;
+    return sql`CASE WHEN starts_with(${member}, '{') THEN CASE WHEN json_valid(${member}) THEN ${normal(member)} ELSE ${member} END END`;
   });
   return sql`CASE WHEN starts_with(${raw}, '{') AND (${join(looks, sql` OR `)}) THEN coalesce(${list([...inner, raw])}) ELSE ${raw} END`;
 }
 
 const HEADER_NAMES = ['interface-id', 'interface_id', 'srcaddr', 'log-status', 'log_status'];
-const normalised = (value: Sql): Sql => sql`replace(lower(${value}), '-', '_')`;
+const underscored = (value: Sql): Sql => sql`replace(lower(${value}), '-', '_')`;
 
-/** (file, position, raw, fault) of the records in a group of files; a text line becomes a JSON object by its header. */
-function readFiles(source: Source, group: FileGroup): Sql {
-  if (group.layout === 'text') return readText(source, group);
-  const noObject = sql`CASE WHEN NOT starts_with(raw, '{') THEN 'not a JSON object' END`;
-  if (group.layout === 'decoded') return readDecoded(source, group.files[0], group.decoded, noObject);
+/** (file, position, raw, fault, record) of what a group of files holds; a text line becomes a JSON object by its header. */
+function readFiles(source: Source, group: FileGroup, wanted: Shape): Sql {
+  if (group.layout === 'text') return readText(source, group, wanted);
+  const rows = group.layout === 'parquet' ? readParquet(source, group) : jsonRows(source, group);
+  return sql`SELECT file, position, raw, fault, CASE WHEN fault IS NULL THEN ${fromJson(sql`raw`, wanted)} END AS ${identifier(RECORD)} FROM (${rows})`;
+}
+
+function jsonRows(source: Source, group: Exclude<FileGroup, { layout: 'text' | 'parquet' }>): Sql {
+  const rows = group.layout === 'decoded' ? readDecoded(source, group) : readJson(source, group);
+  if (source.content === 'text') return linesInJson(source, rows, group.layout === 'decoded' ? undefined : group.header);
+  return sql`SELECT file, position, raw, coalesce(reason, CASE WHEN NOT starts_with(raw, '{') THEN 'not a JSON object' END) AS fault
+  FROM (SELECT file, position, reason, CASE WHEN reason IS NULL THEN ${unwrap(source, sql`raw`)} ELSE raw END AS raw FROM (${rows}))`;
+}
+
+function readJson(source: Source, group: FileGroup & { layout: 'document' | 'lines' }): Sql {
   const options = [
     flag('filename', literal(true)),
     compression(group.gzip, 'uncompressed'),
@@ -82,10 +98,16 @@ function readFiles(source: Source, group: FileGroup): Sql {
   ];
   const order = group.layout === 'lines' ? sql`row_number() OVER ()` : sql`CAST(0 AS BIGINT)`;
   const documents = sql`SELECT filename, json AS document, ${order} AS n FROM read_json_objects(${files(group.files)}, ${join(options, sql`, `)})`;
-  return sql`SELECT file, position, raw, ${noObject} AS fault FROM (
-  SELECT file, position, ${unwrap(source, sql`raw`)} AS raw FROM (
-    SELECT filename AS file, unnest(records) AS raw, n + generate_subscripts(records, 1)${group.layout === 'lines' ? sql` - 1` : sql``} AS position FROM (
-    ${splitDocument(source, documents)})))`;
+  return sql`SELECT filename AS file, unnest(records) AS raw, n + generate_subscripts(records, 1)${group.layout === 'lines' ? sql` - 1` : sql``} AS position,
+      CAST(NULL AS VARCHAR) AS reason, CAST(NULL AS VARCHAR[]) AS header FROM (
+    ${splitDocument(source, documents)})`;
+}
+
+function readDecoded(source: Source, group: FileGroup & { layout: 'decoded' }): Sql {
+  const columns = sql`{'position': 'BIGINT', 'raw': 'VARCHAR', 'reason': 'VARCHAR', 'header': 'VARCHAR[]'}`;
+  const raw = source.content === 'json' ? sql`CASE WHEN reason IS NULL THEN ${normal(sql`raw`)} ELSE raw END` : sql`raw`;
+  return sql`SELECT ${group.files[0]} AS file, position, ${raw} AS raw, reason, header
+    FROM read_json(${group.decoded}, columns = ${columns}, format = 'newline_delimited', maximum_object_size = ${256 << 20})`;
 }
 
 /** A text line's fields as a JSON object. */
@@ -95,7 +117,7 @@ const asObject = (names: readonly string[]): Sql =>
 const countFault = (names: Sql): Sql =>
   sql`CASE WHEN len(fields) <> ${names} THEN CAST(len(fields) AS VARCHAR) || ' fields, the header has ' || CAST(${names} AS VARCHAR) END`;
 
-function readText(source: Source, group: FileGroup & { layout: 'text' }): Sql {
+function readText(source: Source, group: FileGroup & { layout: 'text' }, wanted: Shape): Sql {
   const header = group.header ?? source.header;
   const options = [
     sql`columns = {'line': 'VARCHAR'}`,
@@ -103,29 +125,59 @@ function readText(source: Source, group: FileGroup & { layout: 'text' }): Sql {
     compression(group.gzip, 'none'),
     sql`delim = ${'\x1f'}, quote = '', escape = '', header = false, auto_detect = false`,
   ];
+  const line = header.join(' ');
   const looksLikeHeader = sql`(${join(
     HEADER_NAMES.map((name) => sql`contains(line, ${name})`),
     sql` OR `,
   )})`;
-  return sql`SELECT file, position, CASE WHEN fault IS NULL THEN ${asObject(header)} ELSE line END AS raw, fault FROM (
-  SELECT file, position, line, fields, CASE WHEN ${looksLikeHeader} THEN ${`${DECODE}a second header`}
-    ELSE ${countFault(literal(header.length))} END AS fault FROM (
+  // A line whose first field is a number is data: most lines need no closer look.
+  const fault = sql`CASE WHEN len(fields) <> ${header.length} OR NOT regexp_matches(line, '^[0-9]') THEN
+      CASE WHEN ${looksLikeHeader} THEN ${`${DECODE}a second header`} ELSE ${countFault(literal(header.length))} END END`;
+  const record = Object.keys(wanted).map((name): [string, Sql] => {
+    const at = header.indexOf(name);
+    return [name, at < 0 ? sql`CAST(NULL AS VARCHAR)` : sql`fields[${at + 1}]`];
+  });
+  return sql`SELECT file, position, CASE WHEN fault IS NULL THEN ${asObject(header)} ELSE line END AS raw, fault,
+    CASE WHEN fault IS NULL THEN ${call((f) => f.struct(record))} END AS ${identifier(RECORD)} FROM (
+  SELECT file, position, line, fields, ${fault} AS fault FROM (
     SELECT filename AS file, n AS position, line, string_split(line, ' ') AS fields FROM (
       SELECT filename, n, trim(line, chr(13) || ' ') AS line FROM (
         SELECT filename, line, row_number() OVER () AS n FROM read_csv(${files(group.files)}, ${join(options, sql`, `)})))
-    WHERE line <> '' AND NOT (${looksLikeHeader} AND ${normalised(sql`line`)} = ${header.join(' ')})))`;
+    WHERE line <> '' AND NOT (CASE WHEN strlen(line) = ${line.length} THEN ${underscored(sql`line`)} = ${line} ELSE FALSE END)))`;
 }
 
-function readDecoded(source: Source, file: string, decoded: string, noObject: Sql): Sql {
-  const columns = sql`{'position': 'BIGINT', 'raw': 'VARCHAR', 'reason': 'VARCHAR', 'header': 'VARCHAR[]'}`;
-  const lines = sql`read_json(${decoded}, columns = ${columns}, format = 'newline_delimited', maximum_object_size = ${256 << 20})`;
-  if (source.content === 'json')
-    return sql`SELECT ${file} AS file, position, raw, coalesce(reason, ${noObject}) AS fault
-    FROM (SELECT position, reason, CASE WHEN reason IS NULL THEN ${unwrap(source, sql`raw`)} ELSE raw END AS raw FROM ${lines})`;
-  return sql`SELECT ${file} AS file, position,
-    CASE WHEN fault IS NULL THEN CAST(to_json(map_from_entries(list_zip(names, fields))) AS VARCHAR) ELSE raw END AS raw, fault
-  FROM (SELECT *, coalesce(reason, ${countFault(sql`len(names)`)}) AS fault
-    FROM (SELECT *, coalesce(header, [${list(source.header)}]) AS names, string_split(raw, ' ') AS fields FROM ${lines}))`;
+const CONTROL_MESSAGE = 'CWL CONTROL MESSAGE';
+
+/** The text lines inside JSON: strings, messages of a log shipper such as CloudWatch, or objects with a member for each field. */
+function linesInJson(source: Source, rows: Sql, given: readonly string[] | undefined): Sql {
+  const unquoted = sql`CASE WHEN reason IS NULL AND starts_with(raw, '"') THEN json_extract_string(raw, '$') ELSE raw END`;
+  const members = source.envelope.members.map((name) => sql`json_extract_string(raw, ${`/${name}`})`);
+  const line = sql`CASE WHEN reason IS NULL AND starts_with(raw, '{') THEN coalesce(${list([...members, sql`raw`])}) ELSE raw END`;
+  const isObject = sql`(starts_with(line, '{') AND json_valid(line))`;
+  const lines = sql`SELECT file, position, reason, coalesce(header, [${list(given ?? source.header)}]) AS names,
+      trim(${line}, chr(13) || chr(10) || ' ') AS line FROM (SELECT file, position, reason, header, ${unquoted} AS raw FROM (${rows}))`;
+  const fault = sql`CASE WHEN reason IS NOT NULL THEN reason WHEN starts_with(line, ${CONTROL_MESSAGE}) THEN ${`${IGNORED}${CONTROL_MESSAGE}`}
+      WHEN NOT ${isObject} THEN ${countFault(sql`len(names)`)} END`;
+  return sql`SELECT file, position, fault, CASE WHEN fault IS NOT NULL THEN line WHEN ${isObject} THEN ${underscoredKeys(sql`line`)}
+      ELSE CAST(to_json(map_from_entries(list_zip(names, fields))) AS VARCHAR) END AS raw
+    FROM (SELECT *, ${fault} AS fault FROM (SELECT *, string_split(line, ' ') AS fields FROM (${lines}) WHERE line <> ''))`;
+}
+
+/** The JSON object with its keys as a flow log's fields are named here. */
+function underscoredKeys(object: Sql): Sql {
+  const keys = sql`json_keys(${object})`;
+  const entry = sql`{'k': ${underscored(sql`key`)}, 'v': json_extract_string(${object}, '/' || replace(replace(key, '~', '~0'), '/', '~1'))}`;
+  return sql`CASE WHEN regexp_matches(${object}, '"[^"]*[-A-Z][^"]*":') AND len(list_distinct(list_transform(${keys}, lambda key: ${underscored(sql`key`)}))) = len(${keys})
+    THEN CAST(to_json(map_from_entries(list_filter(list_transform(${keys}, lambda key: ${entry}), lambda entry: entry.v IS NOT NULL))) AS VARCHAR)
+    ELSE ${normal(object)} END`;
+}
+
+/** Rows of Parquet files as JSON objects without their NULLs; each file by itself, so that what a row becomes does not hang on its neighbours. */
+function readParquet(source: Source, group: FileGroup & { layout: 'parquet' }): Sql {
+  const one = (path: string): Sql => sql`SELECT ${path} AS file, row_number() OVER () AS position,
+      CAST(json_merge_patch('{}', to_json(parquet_row)) AS VARCHAR) AS raw FROM read_parquet([${path}]) AS parquet_row`;
+  const raw = source.content === 'text' ? underscoredKeys(sql`raw`) : sql`raw`;
+  return sql`SELECT file, position, ${raw} AS raw, CAST(NULL AS VARCHAR) AS fault FROM (${join(group.files.map(one), sql`\n  UNION ALL `)})`;
 }
 
 /** The paths of the record that the pieces look at. */
@@ -168,6 +220,5 @@ export function arrivals(source: Source, group: FileGroup, batch: { id: number; 
   return sql`SELECT ${join(select, sql`, `)}
 FROM (SELECT file, position, raw, fault, nullif(${lift.uid}, '') AS uid, ${lift.time} AS time,
     ${lift.service} AS service, ${lift.action} AS action, ${ignore} AS ignored
-  FROM (SELECT file, position, raw, fault, CASE WHEN fault IS NULL THEN ${fromJson(sql`raw`, wanted)} END AS ${identifier(RECORD)}
-    FROM (${readFiles(source, group)}) AS arrived) AS parsed) AS lifted`;
+  FROM (${readFiles(source, group, wanted)}) AS parsed) AS lifted`;
 }

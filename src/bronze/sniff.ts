@@ -142,7 +142,7 @@ async function inflatedSize(file: FileHandle, size: number, { bytes, consumed }:
   const byRatio = Math.round(size * Math.min(GZIP_HIGHEST_RATIO, bytes.length / consumed));
   const trailer = await readAt(file, Math.max(0, size - 4), 4);
   const isize = trailer.length === 4 ? trailer.readUInt32LE() : 0;
-  return isize >= byRatio / 4 && isize <= byRatio * 4 ? isize : byRatio;
+  return isize >= byRatio / 4 && isize <= byRatio * 16 ? isize : byRatio;
 }
 
 function shapeOf(head: Buffer, whole: boolean): Shape {

@@ -1,11 +1,13 @@
-import { mkdir } from 'node:fs/promises';
+import { mkdir, rm } from 'node:fs/promises';
 import { availableParallelism } from 'node:os';
 import { dirname } from 'node:path';
+import { setTimeout as pause } from 'node:timers/promises';
 import { type DuckDBConnection, DuckDBInstance } from '@duckdb/node-api';
 import type { RecordBatch } from 'apache-arrow';
 import { duckdb } from '../sql/duckdb.ts';
 import { recordBatches } from './arrow.ts';
-import { type Engine, EngineError, UserError } from './engine.ts';
+import { BusyError, type Engine, EngineError, UserError } from './engine.ts';
+import { announce, holderOf } from './lock.ts';
 
 export interface DuckDBOptions {
   /** Path of the database file, or ':memory:'. */
@@ -14,47 +16,90 @@ export interface DuckDBOptions {
   readonly memory?: string;
   readonly threads?: number;
   readonly readOnly?: boolean;
+  /** How long to wait, in milliseconds, while another process holds the file. */
+  readonly wait?: number;
 }
 
 const first = (error: unknown): string => (error instanceof Error ? error.message : String(error));
 
 const OF_DATA = /^(Invalid Input|Conversion|Out of Range|Invalid unicode|IO) Error/;
-const refusal = (message: string, statement: string, cause: unknown): EngineError =>
-  new EngineError(message, { statement, cause, ofData: OF_DATA.test(message) });
+const OF_DISK = /No space left on device|Disk quota exceeded|Read-only file system|Could not (write|truncate)|fsync/i;
+const FULL = /No space left on device|Disk quota exceeded|failed to offload data block|max_temp_directory_size/i;
+const HINTS: readonly (readonly [RegExp, string])[] = [
+  [FULL, 'The disk is full: make room, then run again; what was committed is whole.'],
+  [
+    /Read-only file system|Permission denied/i,
+    'The lakehouse cannot be written there: check the folder and its rights.',
+  ],
+];
 
-async function openFile({ path, memory, threads, readOnly }: DuckDBOptions): Promise<DuckDBInstance> {
-  if (path !== ':memory:' && !readOnly) {
+const refusal = (message: string, statement: string, cause: unknown): EngineError => {
+  const hint = HINTS.find(([pattern]) => pattern.test(message))?.[1];
+  return new EngineError(hint ? `${hint} (${message})` : message, {
+    statement,
+    cause,
+    ofData: OF_DATA.test(message) && !OF_DISK.test(message) && !FULL.test(message),
+  });
+};
+
+const CHECK_MS = 200;
+
+async function busy(path: string, message: string, readOnly: boolean): Promise<BusyError> {
+  const holder = await holderOf(path);
+  const pid = /PID (\d+)/.exec(message)?.[1];
+  const here = holder && (pid === undefined || Number(pid) === holder.pid);
+  const who = here
+    ? `is being written by process ${holder.pid} on ${holder.host} since ${holder.since}`
+    : `is being read by process ${pid ?? 'unknown'}`;
+  return new BusyError(
+    `The lakehouse ${path} ${who}. ${readOnly ? 'It can be read when no process writes' : 'One process writes at a time, while none reads'}: try again later, or wait with --wait 60s.`,
+  );
+}
+
+async function openFile(options: DuckDBOptions): Promise<DuckDBInstance> {
+  const { path, memory, threads, readOnly = false, wait = 0 } = options;
+  const inMemory = path === ':memory:';
+  if (!inMemory && !readOnly) {
     await mkdir(dirname(path), { recursive: true }).catch((error: unknown) => {
       throw new UserError(`Cannot make the folder of the lakehouse ${path}: ${first(error)}`);
     });
   }
-  try {
-    return await DuckDBInstance.create(path, {
-      storage_compatibility_version: 'latest',
-      memory_limit: memory ?? '2GB',
-      threads: String(threads ?? availableParallelism()),
-      autoinstall_known_extensions: 'false',
-      autoload_known_extensions: 'false',
-      ...(readOnly ? { access_mode: 'READ_ONLY' } : {}),
-      ...(path === ':memory:' ? {} : { temp_directory: `${path}.tmp` }),
-    });
-  } catch (error) {
-    const message = first(error);
-    const holder = /PID (\d+)/.exec(message)?.[1];
-    if (message.includes('Could not set lock'))
-      throw new UserError(
-        `The lakehouse ${path} is held by process ${holder ?? 'unknown'}; wait until it ends, or stop it. One process works on a DuckDB file at a time.`,
-      );
-    throw new UserError(`Cannot open the lakehouse ${path}: ${message}`);
+  const until = Date.now() + wait;
+  for (;;) {
+    try {
+      return await DuckDBInstance.create(path, {
+        storage_compatibility_version: 'latest',
+        memory_limit: memory ?? '2GB',
+        threads: String(threads ?? availableParallelism()),
+        autoinstall_known_extensions: 'false',
+        autoload_known_extensions: 'false',
+        ...(readOnly ? { access_mode: 'READ_ONLY' } : {}),
+        ...(inMemory ? {} : { temp_directory: spill(path) }),
+      });
+    } catch (error) {
+      const message = first(error);
+      if (!message.includes('Could not set lock')) throw new UserError(`Cannot open the lakehouse ${path}: ${message}`);
+      if (Date.now() >= until) throw await busy(path, message, readOnly);
+      await pause(Math.min(CHECK_MS, Math.max(1, until - Date.now())));
+    }
   }
 }
 
-/** Opens an embedded DuckDB; throws a `UserError` that names the process when another one holds the file. */
+const spill = (path: string): string => `${path}.tmp`;
+
+/** Opens an embedded DuckDB; throws a `BusyError` that names the process when another one holds the file. */
 export async function openDuckDB(options: DuckDBOptions): Promise<Engine> {
   const instance = await openFile(options);
   const connection = await instance.connect();
   await connection.run("SET TimeZone = 'UTC'");
-  return new DuckDBEngine(instance, connection);
+  if (options.readOnly || options.path === ':memory:') return new DuckDBEngine(instance, connection, () => undefined);
+  await rm(spill(options.path), { recursive: true, force: true });
+  const release = await announce(options.path).catch((error: unknown) => {
+    connection.closeSync();
+    instance.closeSync();
+    throw new UserError(`Cannot write beside the lakehouse ${options.path}: ${first(error)}`);
+  });
+  return new DuckDBEngine(instance, connection, release);
 }
 
 class DuckDBEngine implements Engine {
@@ -62,9 +107,12 @@ class DuckDBEngine implements Engine {
   readonly #instance: DuckDBInstance;
   readonly #connection: DuckDBConnection;
 
-  constructor(instance: DuckDBInstance, connection: DuckDBConnection) {
+  readonly #release: () => void;
+
+  constructor(instance: DuckDBInstance, connection: DuckDBConnection, release: () => void) {
     this.#instance = instance;
     this.#connection = connection;
+    this.#release = release;
   }
 
   async execute(statement: string): Promise<number> {
@@ -104,5 +152,6 @@ class DuckDBEngine implements Engine {
   async [Symbol.asyncDispose](): Promise<void> {
     this.#connection.closeSync();
     this.#instance.closeSync();
+    this.#release();
   }
 }

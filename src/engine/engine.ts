@@ -30,6 +30,11 @@ export class UserError extends Error {
   override readonly name = 'UserError';
 }
 
+/** Another process works on the lakehouse: which one, since when, and what to do; exit code 1. */
+export class BusyError extends Error {
+  override readonly name = 'BusyError';
+}
+
 /** All rows of a small result as objects: for the pipeline's own state, never for logs. */
 export async function rows<T extends Record<string, unknown>>(engine: Engine, statement: string): Promise<T[]> {
   const found: T[] = [];

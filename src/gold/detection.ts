@@ -39,6 +39,8 @@ export interface Example {
   readonly when: string;
   readonly given: readonly ExampleEvent[];
   readonly alerts: number;
+  /** What each alert is, where that is not the rule's own severity. */
+  readonly severity?: Severity;
 }
 
 /** The columns that a rule's rows may have beside the obligatory ones. */

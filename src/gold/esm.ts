@@ -64,7 +64,12 @@ export function defineEsmDetection(category: EsmCategory, words: Words): Detecti
     examples: [
       { when: 'an alert of another category', given: [esmAlert(foreign)], alerts: 0 },
       { when: 'an alert that is not in the catalogue', given: [esmAlert('Wget Program Blacklist')], alerts: 0 },
-      ...own.map(([title, { severity }]) => ({ when: title, given: [esmAlert(title, severity)], alerts: 1 })),
+      ...own.map(([title, { severity }]) => ({
+        when: title,
+        given: [esmAlert(title, severity)],
+        alerts: 1,
+        severity: SEVERITIES[severity],
+      })),
     ],
   });
 }

@@ -527,7 +527,7 @@ export function keptFields(
     if (conditions.length === 0) kept.set(field, 'always');
     else kept.set(field, [...(before ?? []), sql`(${join(conditions, sql` AND `)})`]);
   };
-  const captions = new Set(siblings(definition, columns).keys());
+  const captions = siblings(definition, columns);
   const look = (value: Sql, conditions: readonly Condition[]): void =>
     visit(value, functions, (p: Part) => {
       if (p.kind === 'test') return 'stop';
@@ -539,13 +539,17 @@ export function keptFields(
       return 'deeper';
     });
   for (const [path, value] of Object.entries(columns)) {
-    if (captions.has(path)) continue;
+    const captioned = captions.get(path);
     if (isList(value)) {
       for (const element of value.elements) {
         if (element.each) look(element.each.of, []);
         else for (const column of Object.values(element.columns)) look(column, []);
       }
-    } else look(value, guards(path) as Condition[]);
+    } else
+      look(value, [
+        ...guards(path),
+        ...(captioned ? [sql`${identifier(captioned.id)} = ${Number(OTHER)}`] : []),
+      ] as Condition[]);
   }
   return kept;
 }

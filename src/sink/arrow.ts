@@ -1,4 +1,4 @@
-import { AsyncByteQueue, RecordBatch, RecordBatchFileWriter, RecordBatchStreamWriter, Schema } from 'apache-arrow';
+import { AsyncByteQueue, type RecordBatch, RecordBatchFileWriter, RecordBatchStreamWriter, Schema } from 'apache-arrow';
 import { decodedBatch } from './decode.ts';
 import type { Output } from './output.ts';
 
@@ -24,7 +24,7 @@ export async function writeArrow(batches: AsyncIterable<RecordBatch>, output: Ou
     empty = false;
     await flush();
   }
-  if (empty) writer.write(new RecordBatch(new Schema([])));
+  if (empty) writer.reset(undefined, new Schema([]));
   writer.close();
   await flush();
   return rows;

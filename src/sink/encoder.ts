@@ -191,7 +191,9 @@ export function compile(type: DataType, text: Text, { omitNull = false, bare = f
 /** Names made distinct as DuckDB does it: the second `a` becomes `a_1`. Case does not tell names apart. */
 export function distinctNames(fields: readonly Field[]): string[] {
   const taken = new Set<string>();
-  return fields.map(({ name }) => {
+  return fields.map((field) => {
+    // apache-arrow reads an empty name from IPC as null.
+    const name = field.name ?? '';
     let distinct = name;
     for (let i = 1; taken.has(distinct.toLowerCase()); i++) distinct = `${name}_${i}`;
     taken.add(distinct.toLowerCase());

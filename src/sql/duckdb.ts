@@ -75,7 +75,6 @@ const functions: Functions = {
   md5: (value) => sql`md5(${value})`,
   countDistinct: (value, over) => sql`count(DISTINCT ${value}) OVER ${over}`,
   sumLong: (value) => sql`CAST(sum(${value}) AS BIGINT)`,
-  listOfDistinct: (value) => sql`list_sort(list(DISTINCT ${value}))`,
 };
 
 const columnNames = (columns: readonly Column[]): string => columns.map((c) => quote(c.name)).join(', ');

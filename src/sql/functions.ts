@@ -41,7 +41,6 @@ export interface Functions {
   md5(value: Sql): Sql;
   countDistinct(value: Sql, over: Sql): Sql;
   sumLong(value: Sql): Sql;
-  listOfDistinct(value: Sql): Sql;
 }
 
 /** A typed NULL, which fits every attribute. */
@@ -193,9 +192,10 @@ export const uuid = (value: Sql<string>): Sql<Uuid> =>
     call((f) => sql`CASE WHEN ${f.matches(value, UUID)} THEN ${value} END`),
   );
 export const isUuid = (value: Sql<string>): Condition => isNotNull(uuid(value));
-/** A text that is an ISO 8601 time, for the `_dt` attributes. */
+const DATE_TIME = ISO.replace('[T ]', 'T').replace(':?', ':');
+/** A text that is an ISO 8601 time as OCSF's `_dt` attributes have it, with T and a colon in the offset; NULL for anything else. */
 export const dateTime = (value: Sql<string>): Sql<DateTime> =>
   conversion(
     value,
-    call((f) => sql`CASE WHEN ${f.matches(value, ISO)} THEN ${value} END`),
+    call((f) => sql`CASE WHEN ${f.matches(value, DATE_TIME)} THEN ${value} END`),
   );

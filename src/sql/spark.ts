@@ -85,7 +85,6 @@ const functions: Functions = {
   md5: (value) => sql`md5(${value})`,
   countDistinct: (value, over) => sql`size(collect_set(${value}) OVER ${over})`,
   sumLong: (value) => sql`sum(${value})`,
-  listOfDistinct: (value) => sql`sort_array(collect_set(${value}))`,
 };
 
 const tableName = (name: string): string => name.split('.').map(quote).join('.');

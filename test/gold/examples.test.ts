@@ -6,7 +6,7 @@ import { findings } from '../../src/gold/detection.ts';
 import { detections } from '../../src/gold/index.ts';
 import { spark } from '../../src/sql/spark.ts';
 import { spell } from '../../src/sql/sql.ts';
-import { everyRowIsOcsf, given, openLakehouse, run } from './given.ts';
+import { eventRows, everyRowIsOcsf, given, openLakehouse, run } from './given.ts';
 
 let engine: Engine;
 beforeAll(async () => {
@@ -15,18 +15,23 @@ beforeAll(async () => {
 afterAll(() => engine[Symbol.asyncDispose]());
 
 interface Finding {
+  severity: string;
   finding_info: { uid: string; analytic: { name: string } };
 }
 
+const said = (alerts: number): string => (alerts === 0 ? 'no alert' : alerts === 1 ? 'one alert' : `${alerts} alerts`);
+
 describe.each(detections.map((detection) => [detection.rule.name, detection] as const))('The rule %s', (name, rule) => {
-  it.each(rule.rule.examples.map((example) => [example.alerts, example.when, example] as const))(
-    'raises %i alerts when %s',
-    async (alerts, _when, example) => {
+  it.each(rule.rule.examples.map((example) => [said(example.alerts), example.when, example] as const))(
+    'raises %s: %s',
+    async (_said, _when, { alerts, severity = rule.rule.severity, ...example }) => {
       await given(engine, rule, example.given);
       await run(engine, rule);
       const found = await everyRowIsOcsf(engine, findings.name);
       expect(found).toHaveLength(alerts);
-      const infos = found.map((text) => (JSON.parse(text) as Finding).finding_info);
+      const parsed = found.map((text) => JSON.parse(text) as Finding);
+      expect(parsed.map((finding) => finding.severity)).toEqual(parsed.map(() => severity));
+      const infos = parsed.map((finding) => finding.finding_info);
       expect(new Set(infos.map(({ uid }) => uid)).size).toBe(alerts);
       expect(new Set(infos.map(({ analytic }) => analytic.name))).toEqual(new Set(alerts > 0 ? [name] : []));
 
@@ -54,6 +59,18 @@ describe.each(detections.map((detection) => [detection.rule.name, detection] as 
 
   it('is spelled for Spark too', () => {
     expect(spell(rule.select, spark)).toContain('SELECT');
+  });
+});
+
+describe('An example', () => {
+  it('fails on a path that OCSF lacks, and names it', () => {
+    expect(() => eventRows('authentication', [{ 'actor.user.nane': 'ana' }])).toThrow(/actor\.user\.nane.*"name"/s);
+  });
+
+  it('fails on a path that OCSF has and no mapping fills', () => {
+    expect(() => eventRows('authentication', [{ 'user.full_name': 'Ana' }])).toThrow(
+      /no mapping fills user\.full_name/,
+    );
   });
 });
 

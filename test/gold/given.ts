@@ -19,7 +19,7 @@ const tables = [...silver, ...summaries].map((stage) => stage.table).concat(find
 const DEFAULTS: Readonly<Partial<Record<ClassName, ExampleEvent>>> = {
   account_change: { 'actor.user.name': 'ana@example.com', 'api.operation': 'Example', 'user.name': 'ana@example.com' },
   api_activity: { 'actor.user.name': 'ana@example.com', 'api.operation': 'Example', 'src_endpoint.ip': '192.0.2.10' },
-  authentication: { 'service.name': 'Example', 'user.name': 'ana@example.com' },
+  authentication: { 'actor.user.name': 'ana@example.com', 'service.name': 'Example', 'user.name': 'ana@example.com' },
   detection_finding: { 'finding_info.title': 'Example', 'metadata.product.name': 'Databricks' },
   network_activity: {
     activity_id: 6,
@@ -43,6 +43,7 @@ function complete(name: ClassName, event: ExampleEvent, position: number): Examp
     'raw_data_hash.value': `hash-${position}`,
     severity_id: 1,
     ...(name === 'detection_finding' ? { 'finding_info.uid': uid } : {}),
+    ...(event['api.request.data'] === undefined ? {} : { 'api.request.uid': uid }),
     ...DEFAULTS[name],
     ...given,
     time: typeof time === 'string' ? Date.parse(time) : time,

@@ -10,7 +10,6 @@ import {
   tableFromIPC,
   Utf8,
   Utf8View,
-  Vector,
 } from 'apache-arrow';
 import { expect, test } from 'vitest';
 import { writeRows } from '../../src/sink/sink.ts';
@@ -96,5 +95,4 @@ test('a result without batches is an Arrow table without columns', async () => {
     await writeRows(stream(), 'arrow', output);
     expect(tableFromIPC(output.bytes()).numCols).toBe(0);
   }
-  expect(new Vector([]).length).toBe(0);
 });

@@ -32,7 +32,8 @@ export const columnOf = <T extends DataType>(type: T, values: readonly unknown[]
 /** A column from raw buffers. */
 export const rawColumn = (props: {
   type: DataType;
-  data: ArrayBufferView;
+  data?: ArrayBufferView;
+  children?: readonly Data[];
   length?: number;
   valueOffsets?: Int32Array;
   nullBitmap?: Uint8Array;
@@ -84,9 +85,10 @@ export async function folder(): Promise<string> {
 
 /** What DuckDB reads, as JSON values: integers of 64 bits and decimals are text. */
 export async function rowsOf(query: string): Promise<Record<string, Json>[]> {
-  const database = await DuckDBInstance.create(':memory:', { TimeZone: 'UTC' });
+  const database = await DuckDBInstance.create(':memory:');
   const connection = await database.connect();
   try {
+    await connection.run("SET TimeZone = 'UTC'");
     return (await connection.runAndReadAll(query)).getRowObjectsJson();
   } finally {
     connection.closeSync();

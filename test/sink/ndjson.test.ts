@@ -18,6 +18,7 @@ import {
   Int64,
   IntervalDayTime,
   IntervalMonthDayNano,
+  LargeList,
   LargeUtf8,
   List,
   Map_,
@@ -214,9 +215,9 @@ describe('text', () => {
     ));
 
   test('what breaks a line or a terminal is escaped', async () => {
-    const text = '\u0000\b\t\n\f\r\u001b"\\\u007f\u0085\u009b\u2028\u2029/é☃😀';
+    const text = '\u0000\b\t\n\f\r\u001b"\\\u007f\u0085\u009b\u2028\u2029\u00a0\u202a/é☃😀';
     const [line] = await column(columnOf(new Utf8(), [text]));
-    expect(line).toBe('"\\u0000\\b\\t\\n\\f\\r\\u001b\\"\\\\\\u007f\\u0085\\u009b\\u2028\\u2029/é☃😀"');
+    expect(line).toBe('"\\u0000\\b\\t\\n\\f\\r\\u001b\\"\\\\\\u007f\\u0085\\u009b\\u2028\\u2029\u00a0\u202a/é☃😀"');
   });
 
   test('bytes that are not UTF-8 become replacement characters', async () => {
@@ -264,6 +265,7 @@ describe('nested values', () => {
       null,
       [null],
     ]),
+    ll: columnOf(new LargeList(new Field('item', new Int32())), [[1, null], [], null, [null]]),
     f: columnOf(new FixedSizeList(2, new Field('item', new Bool())), [[true, false], [null, true], null, [null, null]]),
     n: columnOf(new Null(), [null, null, null, null]),
   });
@@ -274,18 +276,19 @@ describe('nested values', () => {
         s: { x: 1, y: 'a' },
         l: [1, null, 2],
         ls: [{ x: 1, y: null }, null, { x: null, y: null }],
+        ll: [1, null],
         f: [true, false],
         n: null,
       },
-      { s: { x: null, y: null }, l: [], ls: [], f: [null, true], n: null },
-      { s: null, l: null, ls: null, f: null, n: null },
-      { s: { x: null, y: 'b' }, l: [null], ls: [null], f: [null, null], n: null },
+      { s: { x: null, y: null }, l: [], ls: [], ll: [], f: [null, true], n: null },
+      { s: null, l: null, ls: null, ll: null, f: null, n: null },
+      { s: { x: null, y: 'b' }, l: [null], ls: [null], ll: [null], f: [null, null], n: null },
     ]);
   });
 
   test('lose nulls and what is empty at every depth when asked', async () => {
     expect((await lines({ omitNull: true }, batch)).map((line) => JSON.parse(line))).toEqual([
-      { s: { x: 1, y: 'a' }, l: [1, 2], ls: [{ x: 1 }], f: [true, false] },
+      { s: { x: 1, y: 'a' }, l: [1, 2], ls: [{ x: 1 }], ll: [1], f: [true, false] },
       { f: [true] },
       {},
       { s: { y: 'b' } },

@@ -38,7 +38,7 @@ export default defineDetection({
   entities: { severity_id: sql`CASE WHEN api.operation = 'AttachUserPolicy' THEN 4 ELSE 3 END` },
   examples: [
     { when: 'to a user', given: [attach], alerts: 1 },
-    { when: 'to a role', given: [{ ...attach, 'api.operation': 'AttachRolePolicy' }], alerts: 1 },
+    { when: 'to a role', given: [{ ...attach, 'api.operation': 'AttachRolePolicy' }], alerts: 1, severity: 'Medium' },
     { when: 'in another partition', given: [other('arn:aws-us-gov:iam::aws:policy/AdministratorAccess')], alerts: 1 },
     { when: 'a lesser policy', given: [other('arn:aws:iam::aws:policy/ReadOnlyAccess')], alerts: 0 },
     {

@@ -30,7 +30,7 @@ export default defineDetection({
     message: sql`'IP access list: ' || api.operation || coalesce(' by ' || actor.user.name, '')`,
   },
   examples: [
-    { when: 'a list is deleted', given: [change('deleteIpAccessList')], alerts: 1 },
+    { when: 'a list is deleted', given: [change('deleteIpAccessList')], alerts: 1, severity: 'High' },
     { when: 'a list is replaced', given: [change('replaceIpAccessList')], alerts: 1 },
     { when: 'a list is made', given: [change('createIpAccessList')], alerts: 1 },
     { when: 'a list is changed', given: [change('updateIpAccessList')], alerts: 1 },

@@ -44,6 +44,12 @@ export default defineDetection({
   },
   examples: [
     { when: '25 ports are refused in exactly an hour', given: probes(25, 60), alerts: 1 },
+    {
+      when: 'from inside the network',
+      given: probes(25, 60, { 'src_endpoint.ip': '10.20.1.7' }),
+      alerts: 1,
+      severity: 'High',
+    },
     { when: '25 ports in more than an hour', given: probes(25, 60.01), alerts: 0 },
     { when: '24 ports', given: probes(24, 30), alerts: 0 },
     { when: 'the ports are open', given: probes(25, 30, accepted), alerts: 1 },

@@ -68,7 +68,7 @@ export default defineDetection({
     },
     {
       when: 'every hour is like this',
-      given: [...refused(500, '11-05T10'), ...refused(500, '11-05T11'), ...refused(590, '11-05T12')],
+      given: [...refused(500, '11-05T10'), ...refused(500, '11-05T11'), ...refused(589, '11-05T12')],
       alerts: 1,
     },
     {

@@ -4,7 +4,8 @@ import { call, join, type Sql, sql } from '../../sql/sql.ts';
 import { defineDetection } from '../detection.ts';
 
 const data = sql<string>`api.request.data`;
-const WORLD = '"cidrIp(v6)?" *: *"(0[.]0[.]0[.]0/0|::/0)"';
+/** Networks wider than any that one owner has: two halves of the internet are the internet. */
+const WORLD = '"cidrIp(v6)?" *: *"[0-9a-fA-F.:]+/[0-7]"';
 /** Ports by which machines and data are taken over: shells, desktops, file shares, databases, container and cluster APIs. */
 const SENSITIVE = [
   21, 22, 23, 135, 139, 445, 1433, 1521, 2375, 2376, 3306, 3389, 5432, 5601, 5900, 5985, 5986, 6379, 6443, 9200, 10250,
@@ -68,17 +69,43 @@ export default defineDetection({
     resource_uid: sql`coalesce(${jsonField(data, 'groupId')}, ${jsonField(data, 'groupName')})`,
   },
   examples: [
-    { when: 'SSH from anywhere', given: [items(rule(22, ['0.0.0.0/0']))], alerts: 1 },
-    { when: 'from anywhere over IPv6', given: [items(rule(3389, [], ['::/0']))], alerts: 1 },
+    { when: 'SSH from anywhere', given: [items(rule(22, ['0.0.0.0/0']))], alerts: 1, severity: 'High' },
+    { when: 'desktops from anywhere over IPv6', given: [items(rule(3389, [], ['::/0']))], alerts: 1, severity: 'High' },
+    { when: 'all ports', given: [items({ ...rule(0, ['0.0.0.0/0']), ipProtocol: '-1' })], alerts: 1, severity: 'High' },
+    {
+      when: 'ports around a database',
+      given: [items({ ...rule(5000, ['0.0.0.0/0']), toPort: 5432 })],
+      alerts: 1,
+      severity: 'High',
+    },
+    {
+      when: 'ports up to before it',
+      given: [items({ ...rule(5000, ['0.0.0.0/0']), toPort: 5431 })],
+      alerts: 1,
+      severity: 'Medium',
+    },
+    { when: 'a request of the old form', given: [authorize(flat)], alerts: 1, severity: 'High' },
+    {
+      when: 'a web server',
+      given: [items(rule(443, ['0.0.0.0/0']), rule(80, [], ['::/0']))],
+      alerts: 1,
+      severity: 'Low',
+    },
+    {
+      when: 'a web server, and SSH from one network',
+      given: [items(rule(443, ['0.0.0.0/0']), rule(22, ['192.0.2.0/24']))],
+      alerts: 1,
+      severity: 'Low',
+    },
     {
       when: 'one of several ranges',
       given: [items(rule(8080, ['192.0.2.0/24']), rule(8080, ['198.51.100.0/24', '0.0.0.0/0']))],
       alerts: 1,
+      severity: 'Medium',
     },
-    { when: 'a request of the old form', given: [authorize(flat)], alerts: 1 },
-    { when: 'a web server', given: [items(rule(443, ['0.0.0.0/0']))], alerts: 1 },
+    { when: 'half the internet', given: [items(rule(22, ['128.0.0.0/1']))], alerts: 1, severity: 'High' },
     { when: 'from one network', given: [items(rule(22, ['192.0.2.0/24']))], alerts: 0 },
-    { when: 'a network whose address begins alike', given: [items(rule(22, ['10.0.0.0/0', '0.0.0.0/1']))], alerts: 0 },
+    { when: 'from the widest private network', given: [items(rule(22, ['10.0.0.0/8']))], alerts: 0 },
     { when: 'from another group', given: [items(rule(22, []))], alerts: 0 },
     { when: 'the call is denied', given: [{ ...authorize(flat), status_id: 2 }], alerts: 0 },
     {

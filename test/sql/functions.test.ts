@@ -1,0 +1,341 @@
+import { describe, expect, test } from 'vitest';
+import { databricks } from '../../src/sql/databricks.ts';
+import { duckdb } from '../../src/sql/duckdb.ts';
+import type { Functions } from '../../src/sql/functions.ts';
+import * as functions from '../../src/sql/functions.ts';
+import { spark } from '../../src/sql/spark.ts';
+import { call, identifier, literal, type Sql, spell, sql } from '../../src/sql/sql.ts';
+
+const a = identifier<string>('a');
+const b = identifier<string>('b');
+const yes = sql<boolean>`a > 1`;
+const shape = { a: 'text', 'b-c': 'texts', d: { 'e.f': 'text' } } as const;
+
+/** How a piece is written; Databricks writes what Spark writes unless told. */
+interface Row {
+  readonly of: Sql;
+  readonly duckdb: string;
+  readonly spark: string;
+  readonly databricks?: string;
+}
+type Rows = Readonly<Record<string, Row | readonly Row[]>>;
+
+const {
+  absent,
+  and,
+  boolean,
+  coalesce,
+  concat,
+  dateTime,
+  email,
+  epochTime,
+  equals,
+  fromJson,
+  integer,
+  ipAddress,
+  isIn,
+  isIpAddress,
+  isNotNull,
+  isNull,
+  isoTime,
+  isUuid,
+  json,
+  jsonField,
+  jsonOrText,
+  jsonString,
+  long,
+  lookup,
+  lower,
+  matches,
+  md5,
+  not,
+  nullIf,
+  or,
+  regexExtract,
+  splitPart,
+  startsWith,
+  toJson,
+  uuid,
+  when,
+} = functions;
+
+const SPARK_STRICT = `'_bad STRING', map('columnNameOfCorruptRecord', '_bad', 'allowSingleQuotes', 'false', 'allowNonNumericNumbers', 'false')`;
+const SPARK_JSON = `(from_json(\`a\`, ${SPARK_STRICT})._bad IS NULL AND trim(\`a\`) <> '')`;
+const SPARK_STRING = `CASE WHEN \`a\` IS NOT NULL THEN regexp_extract(to_json(array(\`a\`)), '(?s)^.(.*).$', 1) END`;
+
+/** What mappings and rules call; `'…'` stands for a long pattern, whose effect functions_on_duckdb.test.ts shows. */
+const library: Rows = {
+  absent: { of: absent, duckdb: 'NULL', spark: 'NULL' },
+  and: { of: and(yes, isNull(a)), duckdb: '(a > 1 AND "a" IS NULL)', spark: '(a > 1 AND `a` IS NULL)' },
+  or: { of: or(yes, isNull(a)), duckdb: '(a > 1 OR "a" IS NULL)', spark: '(a > 1 OR `a` IS NULL)' },
+  not: { of: not(yes), duckdb: 'NOT coalesce(a > 1, FALSE)', spark: 'NOT coalesce(a > 1, FALSE)' },
+  isNull: { of: isNull(a), duckdb: '"a" IS NULL', spark: '`a` IS NULL' },
+  isNotNull: { of: isNotNull(a), duckdb: '"a" IS NOT NULL', spark: '`a` IS NOT NULL' },
+  equals: [
+    { of: equals(a, b), duckdb: '("a" = "b")', spark: '(`a` = `b`)' },
+    { of: equals(a, "it's"), duckdb: `("a" = 'it''s')`, spark: "(`a` = 'it\\'s')" },
+  ],
+  isIn: [
+    { of: isIn(a, ['x', 'y']), duckdb: `"a" IN ('x', 'y')`, spark: "`a` IN ('x', 'y')" },
+    { of: isIn(a, []), duckdb: 'FALSE', spark: 'FALSE' },
+  ],
+  coalesce: [
+    { of: coalesce(a, b), duckdb: 'coalesce("a", "b")', spark: 'coalesce(`a`, `b`)' },
+    { of: coalesce(a), duckdb: '"a"', spark: '`a`' },
+  ],
+  nullIf: {
+    of: nullIf(a, '', '-'),
+    duckdb: `nullif(nullif("a", ''), '-')`,
+    spark: "nullif(nullif(`a`, ''), '-')",
+  },
+  lower: { of: lower(a), duckdb: 'lower("a")', spark: 'lower(`a`)' },
+  concat: { of: concat(a, literal(': '), b), duckdb: `("a" || ': ' || "b")`, spark: "(`a` || ': ' || `b`)" },
+  splitPart: { of: splitPart(a, ':', 2), duckdb: `split_part("a", ':', 2)`, spark: "split_part(`a`, ':', 2)" },
+  regexExtract: {
+    of: regexExtract(a, '(\\d+)$', 1),
+    duckdb: String.raw`nullif(regexp_extract("a", '(\d+)$', 1), '')`,
+    spark: String.raw`nullif(regexp_extract(${'`a`'}, '(\\d+)$', 1), '')`,
+  },
+  matches: {
+    of: matches(a, '^[.]x\\.'),
+    duckdb: String.raw`regexp_matches("a", '^[.]x\.')`,
+    spark: String.raw`regexp_like(${'`a`'}, '^[.]x\\.')`,
+  },
+  startsWith: { of: startsWith(a, 'x'), duckdb: `starts_with("a", 'x')`, spark: "startswith(`a`, 'x')" },
+  md5: { of: md5(a), duckdb: 'md5("a")', spark: 'md5(`a`)' },
+  when: [
+    {
+      of: when([
+        [yes, literal('x')],
+        [isNull(a), literal('y')],
+      ]),
+      duckdb: `CASE WHEN a > 1 THEN 'x' WHEN "a" IS NULL THEN 'y' END`,
+      spark: "CASE WHEN a > 1 THEN 'x' WHEN `a` IS NULL THEN 'y' END",
+    },
+    {
+      of: when([[yes, a]], b),
+      duckdb: 'CASE WHEN a > 1 THEN "a" ELSE "b" END',
+      spark: 'CASE WHEN a > 1 THEN `a` ELSE `b` END',
+    },
+  ],
+  lookup: [
+    {
+      of: lookup(a, { x: 1, "y'": 2 }),
+      duckdb: `CASE "a" WHEN 'x' THEN 1 WHEN 'y''' THEN 2 END`,
+      spark: "CASE `a` WHEN 'x' THEN 1 WHEN 'y\\'' THEN 2 END",
+    },
+    {
+      of: lookup(a, { x: 1 }, literal(99)),
+      duckdb: `coalesce(CASE "a" WHEN 'x' THEN 1 END, 99)`,
+      spark: "coalesce(CASE `a` WHEN 'x' THEN 1 END, 99)",
+    },
+  ],
+  boolean: {
+    of: boolean(a),
+    duckdb: `CASE lower("a") WHEN 'true' THEN TRUE WHEN 'false' THEN FALSE END`,
+    spark: "CASE lower(`a`) WHEN 'true' THEN TRUE WHEN 'false' THEN FALSE END",
+  },
+  integer: {
+    of: integer(a),
+    duckdb: `CASE WHEN regexp_matches("a", '^[+-]?[0-9]{1,19}(\\.0+)?$') THEN try_cast(split_part("a", '.', 1) AS INT) END`,
+    spark:
+      "CASE WHEN regexp_like(`a`, '^[+-]?[0-9]{1,19}(\\\\.0+)?$') THEN try_cast(split_part(`a`, '.', 1) AS INT) END",
+  },
+  long: {
+    of: long(a),
+    duckdb: `CASE WHEN regexp_matches("a", '^[+-]?[0-9]{1,19}(\\.0+)?$') THEN try_cast(split_part("a", '.', 1) AS BIGINT) END`,
+    spark:
+      "CASE WHEN regexp_like(`a`, '^[+-]?[0-9]{1,19}(\\\\.0+)?$') THEN try_cast(split_part(`a`, '.', 1) AS BIGINT) END",
+  },
+  epochTime: {
+    of: epochTime(a, 1000),
+    duckdb: `CASE WHEN regexp_matches("a", '^[0-9]{1,15}$') THEN CAST("a" AS BIGINT) * 1000 END`,
+    spark: "CASE WHEN regexp_like(`a`, '^[0-9]{1,15}$') THEN CAST(`a` AS BIGINT) * 1000 END",
+  },
+  isoTime: {
+    of: isoTime(a),
+    duckdb: `CASE WHEN regexp_matches("a", '…') THEN epoch_ms(try_cast("a" AS TIMESTAMPTZ))
+        WHEN regexp_matches("a", '…') THEN epoch_ms(try_cast(concat_ws('', substring("a", 1, 4), '-', substring("a", 5, 2), '-', substring("a", 7, 5), ':', substring("a", 12, 2), ':', substring("a", 14, 3)) AS TIMESTAMPTZ)) END`,
+    spark: `CASE WHEN regexp_like(\`a\`, '…') THEN unix_millis(try_cast(\`a\` AS TIMESTAMP))
+        WHEN regexp_like(\`a\`, '…') THEN unix_millis(try_cast(concat_ws('', substring(\`a\`, 1, 4), '-', substring(\`a\`, 5, 2), '-', substring(\`a\`, 7, 5), ':', substring(\`a\`, 12, 2), ':', substring(\`a\`, 14, 3)) AS TIMESTAMP)) END`,
+  },
+  dateTime: {
+    of: dateTime(a),
+    duckdb: `CASE WHEN regexp_matches("a", '…') THEN "a" END`,
+    spark: "CASE WHEN regexp_like(`a`, '…') THEN `a` END",
+  },
+  ipAddress: {
+    of: ipAddress(a),
+    duckdb: `CASE WHEN regexp_matches("a", '…') THEN "a" WHEN regexp_matches("a", '…') THEN lower("a") END`,
+    spark: "CASE WHEN regexp_like(`a`, '…') THEN `a` WHEN regexp_like(`a`, '…') THEN lower(`a`) END",
+  },
+  isIpAddress: {
+    of: isIpAddress(a),
+    duckdb: `CASE WHEN regexp_matches("a", '…') THEN "a" WHEN regexp_matches("a", '…') THEN lower("a") END IS NOT NULL`,
+    spark: "CASE WHEN regexp_like(`a`, '…') THEN `a` WHEN regexp_like(`a`, '…') THEN lower(`a`) END IS NOT NULL",
+  },
+  email: {
+    of: email(a),
+    duckdb: `CASE WHEN regexp_matches("a", '…') THEN "a" END`,
+    spark: "CASE WHEN regexp_like(`a`, '…') THEN `a` END",
+  },
+  uuid: {
+    of: uuid(a),
+    duckdb: `CASE WHEN regexp_matches("a", '…') THEN "a" END`,
+    spark: "CASE WHEN regexp_like(`a`, '…') THEN `a` END",
+  },
+  isUuid: {
+    of: isUuid(a),
+    duckdb: `CASE WHEN regexp_matches("a", '…') THEN "a" END IS NOT NULL`,
+    spark: "CASE WHEN regexp_like(`a`, '…') THEN `a` END IS NOT NULL",
+  },
+  fromJson: {
+    of: fromJson(a, shape),
+    duckdb: `from_json("a", '{"a":"VARCHAR","b-c":["VARCHAR"],"d":{"e.f":"VARCHAR"}}')`,
+    spark: "from_json(`a`, '`a` STRING, `b-c` ARRAY<STRING>, `d` STRUCT<`e.f`: STRING>')",
+  },
+  toJson: { of: toJson(a), duckdb: 'CAST(to_json("a") AS VARCHAR)', spark: 'to_json(`a`)' },
+  json: {
+    of: json(a),
+    duckdb: 'CASE WHEN json_valid("a") THEN "a" END',
+    spark: `CASE WHEN ${SPARK_JSON} THEN \`a\` END`,
+  },
+  jsonString: { of: jsonString(a), duckdb: 'CAST(to_json("a") AS VARCHAR)', spark: SPARK_STRING },
+  jsonOrText: {
+    of: jsonOrText(a),
+    duckdb: 'CASE WHEN json_valid("a") THEN "a" ELSE CAST(to_json("a") AS VARCHAR) END',
+    spark: `CASE WHEN ${SPARK_JSON} THEN \`a\` ELSE ${SPARK_STRING} END`,
+  },
+  jsonField: {
+    of: jsonField(a, 'x', 'y/z~'),
+    duckdb: `CASE WHEN json_valid("a") THEN json_extract_string("a", '/x/y~1z~0') END`,
+    spark: `CASE WHEN ${SPARK_JSON} THEN get_json_object(\`a\`, '$[\\'x\\'][\\'y/z~\\']') END`,
+  },
+};
+
+const of = (one: (f: Functions) => Sql): Sql => call(one);
+const list = identifier('list');
+
+/** What each dialect must spell by itself. */
+const spellings: Rows = {
+  fromJson: library.fromJson ?? [],
+  jsonString: library.jsonString ?? [],
+  toJson: library.toJson ?? [],
+  md5: library.md5 ?? [],
+  matches: library.matches ?? [],
+  startsWith: library.startsWith ?? [],
+  listFromJson: {
+    of: of((f) => f.listFromJson(a)),
+    duckdb: `from_json("a", '["VARCHAR"]')`,
+    spark: "from_json(`a`, 'ARRAY<STRING>')",
+  },
+  isJson: { of: of((f) => f.isJson(a)), duckdb: 'json_valid("a")', spark: SPARK_JSON },
+  jsonField: {
+    of: of((f) => f.jsonField(a, ['x'])),
+    duckdb: `json_extract_string("a", '/x')`,
+    spark: "get_json_object(`a`, '$[\\'x\\']')",
+  },
+  struct: {
+    of: of((f) =>
+      f.struct([
+        ['x', a],
+        ['y', sql`NULL`],
+      ]),
+    ),
+    duckdb: `{'x': "a", 'y': NULL}`,
+    spark: "named_struct('x', `a`, 'y', NULL)",
+  },
+  list: { of: of((f) => f.list([a, b])), duckdb: '["a", "b"]', spark: 'array(`a`, `b`)' },
+  transform: {
+    of: of((f) => f.transform(list, (e) => sql`${e}.x`)),
+    duckdb: 'list_transform(coalesce("list", []), lambda e: "e".x)',
+    spark: 'transform(coalesce(`list`, array()), e -> `e`.x)',
+  },
+  filter: {
+    of: of((f) => f.filter(list, (e) => sql`${e}.x > 0`)),
+    duckdb: 'list_filter("list", lambda e: "e".x > 0)',
+    spark: 'filter(`list`, e -> `e`.x > 0)',
+  },
+  concatLists: {
+    of: of((f) => f.concatLists([a, b, list])),
+    duckdb: 'list_concat(list_concat("a", "b"), "list")',
+    spark: 'concat(`a`, `b`, `list`)',
+  },
+  size: { of: of((f) => f.size(list)), duckdb: 'len("list")', spark: 'size(`list`)' },
+  element: { of: of((f) => f.element(list, 2)), duckdb: '"list"[2]', spark: 'try_element_at(`list`, 2)' },
+  explode: { of: of((f) => f.explode(list)), duckdb: 'unnest("list")', spark: 'explode(`list`)' },
+  mapOfPairs: {
+    of: of((f) => f.mapOfPairs(list)),
+    duckdb: 'map_from_entries("list")',
+    spark: 'map_from_entries(`list`)',
+  },
+  cast: [
+    { of: of((f) => f.cast(a, 'text')), duckdb: 'CAST("a" AS VARCHAR)', spark: 'CAST(`a` AS STRING)' },
+    { of: of((f) => f.cast(a, 'boolean')), duckdb: 'CAST("a" AS BOOLEAN)', spark: 'CAST(`a` AS BOOLEAN)' },
+    { of: of((f) => f.cast(a, 'integer')), duckdb: 'CAST("a" AS INTEGER)', spark: 'CAST(`a` AS INT)' },
+    { of: of((f) => f.cast(a, 'long')), duckdb: 'CAST("a" AS BIGINT)', spark: 'CAST(`a` AS BIGINT)' },
+    { of: of((f) => f.cast(a, 'double')), duckdb: 'CAST("a" AS DOUBLE)', spark: 'CAST(`a` AS DOUBLE)' },
+    { of: of((f) => f.cast(a, 'timestamp')), duckdb: 'CAST("a" AS TIMESTAMPTZ)', spark: 'CAST(`a` AS TIMESTAMP)' },
+    {
+      of: of((f) => f.cast(a, { list: { struct: { 'x y': { map: ['text', 'long'] } } } })),
+      duckdb: 'CAST("a" AS STRUCT("x y" MAP(VARCHAR, BIGINT))[])',
+      spark: 'CAST(`a` AS ARRAY<STRUCT<`x y`: MAP<STRING, BIGINT>>>)',
+    },
+  ],
+  replaceAll: {
+    of: of((f) => f.replaceAll(a, '[0-9]+', '#')),
+    duckdb: `regexp_replace("a", '[0-9]+', '#', 'g')`,
+    spark: "regexp_replace(`a`, '[0-9]+', '#')",
+  },
+  isoMillis: {
+    of: of((f) => f.isoMillis(a)),
+    duckdb: 'epoch_ms(try_cast("a" AS TIMESTAMPTZ))',
+    spark: 'unix_millis(try_cast(`a` AS TIMESTAMP))',
+  },
+  timestampOfMillis: {
+    of: of((f) => f.timestampOfMillis(a)),
+    duckdb: 'CAST(make_timestamp("a" * 1000) AS TIMESTAMPTZ)',
+    spark: 'timestamp_millis(`a`)',
+  },
+  millisOfTimestamp: {
+    of: of((f) => f.millisOfTimestamp(a)),
+    duckdb: 'epoch_ms("a")',
+    spark: 'unix_millis(`a`)',
+  },
+  countDistinct: {
+    of: of((f) => f.countDistinct(a, sql`(PARTITION BY b)`)),
+    duckdb: 'count(DISTINCT "a") OVER (PARTITION BY b)',
+    spark: 'size(collect_set(`a`) OVER (PARTITION BY b))',
+  },
+  sumLong: { of: of((f) => f.sumLong(a)), duckdb: 'CAST(sum("a") AS BIGINT)', spark: 'sum(`a`)' },
+};
+
+const LONG_PATTERN = /'\^(?:[^'\\]|''|\\.){40,}\$'/g;
+const shown = (piece: Sql, dialect: typeof duckdb): string => spell(piece, dialect).replace(LONG_PATTERN, "'…'");
+const rowsOf = (rows: Rows): [string, Row][] =>
+  Object.entries(rows).flatMap(([name, row]) => [row].flat().map((one): [string, Row] => [name, one]));
+
+describe('side by side, in DuckDB, Spark and Databricks', () => {
+  test.each(rowsOf(library))('the function %s', (_, row) => {
+    expect(shown(row.of, duckdb)).toBe(row.duckdb);
+    expect(shown(row.of, spark)).toBe(row.spark);
+    expect(shown(row.of, databricks)).toBe(row.databricks ?? row.spark);
+  });
+
+  test.each(rowsOf(spellings))('the spelling of %s', (_, row) => {
+    expect(shown(row.of, duckdb)).toBe(row.duckdb);
+    expect(shown(row.of, spark)).toBe(row.spark);
+    expect(shown(row.of, databricks)).toBe(row.databricks ?? row.spark);
+  });
+});
+
+test('every function that mappings can call has a row here', () => {
+  const leaves = ['text', 'texts'];
+  const callable = Object.keys(functions).filter((name) => !leaves.includes(name));
+  expect(Object.keys(library).sort()).toEqual(callable.sort());
+});
+
+test('every function that the engines spell differently has a row here, and every dialect has them all', () => {
+  const names = Object.keys(spellings).sort();
+  for (const dialect of [duckdb, spark, databricks]) expect(Object.keys(dialect.functions).sort()).toEqual(names);
+});
