@@ -42,9 +42,7 @@ export interface Lakehouse extends AsyncDisposable {
 async function openEngine(manifest: Manifest, { readOnly = false, mustExist = false }: OpenOptions): Promise<Engine> {
   const { engine, folder } = manifest;
   if (engine.type !== 'duckdb')
-    throw new UserError(
-      `engine.type "${engine.type}" is not runnable in this version: only "duckdb" is. Its SQL can be seen with plan --sql.`,
-    );
+    throw new UserError(`engine.type "${engine.type}" does not run in this version: only "duckdb" does.`);
   const path = engine.path === ':memory:' ? engine.path : resolve(folder, engine.path);
   const missing = readOnly && !existsSync(path);
   if (missing && mustExist)

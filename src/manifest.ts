@@ -1,7 +1,7 @@
 import { readFile } from 'node:fs/promises';
 import { dirname, resolve } from 'node:path';
 import { z } from 'zod';
-import { nearNames } from '../ocsf/schema.ts';
+import { nearNames, own } from '../ocsf/schema.ts';
 import { sources } from './bronze/index.ts';
 import { UserError } from './engine/engine.ts';
 import { detections, summaries } from './gold/index.ts';
@@ -130,14 +130,35 @@ function explain(issue: z.core.$ZodIssue, input: unknown): string[] {
   return [`${where}: ${issue.message}`];
 }
 
+/** How much of a text is the beginning of some JSON, in characters: V8 does not always say where it stopped. */
+function soundUntil(text: string): number {
+  let [sound, broken] = [0, text.length];
+  while (sound < broken) {
+    const middle = Math.floor((sound + broken) / 2);
+    if (stopsWithin(text.slice(0, middle + 1))) broken = middle;
+    else sound = middle + 1;
+  }
+  return sound;
+}
+
+function stopsWithin(text: string): boolean {
+  try {
+    JSON.parse(text);
+    return false;
+  } catch (error) {
+    const message = String(error);
+    const at = /at position (\d+)/.exec(message)?.[1];
+    return at === undefined ? !message.includes('Unexpected end') : Number(at) < text.length;
+  }
+}
+
 function parseJson(text: string, file: string): unknown {
   try {
     return JSON.parse(text);
   } catch (error) {
-    const message = error instanceof Error ? error.message : String(error);
-    const at = /position (\d+)/.exec(message)?.[1];
-    const line = at === undefined ? undefined : text.slice(0, Number(at)).split('\n').length;
-    throw new UserError(`${file}${line ? `, line ${line}` : ''}: not JSON: ${message}`);
+    const line = text.slice(0, soundUntil(text)).split('\n').length;
+    const [message = ''] = (error instanceof Error ? error.message : String(error)).split(/, "| in JSON at/);
+    throw new UserError(`${file}, line ${line}: not JSON: ${message}`);
   }
 }
 
@@ -163,8 +184,11 @@ export function checkManifest(input: unknown, file: string, target?: string): Ma
     );
   }
   const { targets = {}, $schema: _, ...base } = parsed.data;
-  const chosen = target === undefined ? {} : targets[target];
-  if (!chosen) throw new UserError(`${file} has no target "${target}"; ${hint(target ?? '', Object.keys(targets))}`);
+  const chosen = target === undefined ? {} : own(targets, target);
+  if (!chosen)
+    throw new UserError(
+      `${file} has no target "${target}"; ${Object.keys(targets).length > 0 ? hint(target ?? '', Object.keys(targets)) : 'it names no targets'}`,
+    );
   return {
     file,
     folder: dirname(resolve(file)),

@@ -1,5 +1,6 @@
 import { type BatchSize, batchSize, type ListedFile, listFiles } from './bronze/files.ts';
 import { type Engine, EngineError, rows, UserError } from './engine/engine.ts';
+import { findings } from './gold/detection.ts';
 import { triage } from './gold/triage.ts';
 import { ingest } from './ingest.ts';
 import { Journal, message, type RunEvent, type RunResult, type StageResult, untouched } from './journal.ts';
@@ -42,8 +43,8 @@ export interface RunOptions {
   /** Also compute silver and gold again for events from this time on, and before that one; either may be left out. */
   readonly since?: Date;
   readonly until?: Date;
-  /** How much one transaction takes in at most. */
-  readonly batch?: Partial<BatchSize>;
+  /** How much one transaction takes at most: bytes and files on the way into bronze, rows on the way into silver. */
+  readonly batch?: Partial<BatchSize & { readonly rows: number }>;
   readonly onEvent?: (event: RunEvent) => void;
 }
 
@@ -67,11 +68,14 @@ export async function prepare(engine: Engine, pipeline: Pipeline): Promise<void>
     engine,
     `SELECT table_schema AS "schema", table_name AS name FROM information_schema.tables`,
   ).then((found) => new Set(found.map((t) => `${t.schema}.${t.name}`)));
-  const names = [...Object.values(state), triage, ...allStages(pipeline).filter((s) => s.kind !== 'range')].map(
-    (t) => t.name,
-  );
+  const names = [
+    ...Object.values(state),
+    triage,
+    findings,
+    ...allStages(pipeline).filter((s) => s.kind !== 'range'),
+  ].map((t) => t.name);
   if (names.every((name) => there.has(name)) && pipeline.ranges.every((s) => there.has(s.table.name))) return;
-  for (const statement of preparation(pipeline, [triage], engine.dialect)) await engine.execute(statement);
+  for (const statement of preparation(pipeline, [triage, findings], engine.dialect)) await engine.execute(statement);
   for (const statement of viewStatements(pipeline, engine.dialect)) await engine.execute(statement);
 }
 
@@ -212,7 +216,7 @@ class Run {
     for (const bronze of this.#pipeline.bronze)
       for (const { hour, n } of await this.#journal.rows<{ hour: bigint; n: bigint }>(hoursOf(bronze, range, dialect)))
         hours.set(Number(hour), (hours.get(Number(hour)) ?? 0) + Number(n));
-    for (const piece of pieces(range, hours)) {
+    for (const piece of pieces(range, hours, this.#options.batch?.rows ?? SILVER_ROWS)) {
       for (const bronze of this.#pipeline.bronze) {
         const until = (await this.#marks(bronze)).values();
         const last = Math.max(0, ...until);
@@ -273,6 +277,7 @@ class Run {
   /** The batches of a source that some classes have still to take, in chunks of which each class takes all. */
   async #waiting(bronze: BronzeStage, stages: readonly SilverStage[]) {
     const at = await this.#marks(bronze);
+    const most = this.#options.batch?.rows ?? SILVER_ROWS;
     const batches = await this.#journal.rows<{ batch: bigint; stored: bigint }>(
       sql`SELECT batch, CAST(sum(stored) AS BIGINT) AS stored FROM ${state.files} WHERE source = ${bronze.source.source} AND stored > 0 GROUP BY batch ORDER BY batch NULLS LAST`,
     );
@@ -282,7 +287,7 @@ class Run {
       const takers = stages.filter((stage) => (at.get(stage.name) ?? 0) < until);
       const last = chunks.at(-1);
       if (takers.length === 0) continue;
-      if (last && last.rows + Number(stored) <= SILVER_ROWS && last.stages.length === takers.length) {
+      if (last && last.rows + Number(stored) <= most && last.stages.length === takers.length) {
         last.until = until;
         last.rows += Number(stored);
       } else chunks.push({ from: until - 1, until, rows: Number(stored), stages: takers });
@@ -457,12 +462,12 @@ class Run {
 }
 
 /** A range of time in pieces of whole hours that hold no more rows than one transaction takes, if one hour does not. */
-function pieces(range: Range, rowsByHour: ReadonlyMap<number, number>): Range[] {
+function pieces(range: Range, rowsByHour: ReadonlyMap<number, number>, most: number): Range[] {
   const HOUR = 3_600_000;
   const cuts: number[] = [];
   let rows = 0;
   for (const [hour, n] of [...rowsByHour].sort(([a], [b]) => a - b)) {
-    if (rows > 0 && rows + n > SILVER_ROWS && hour * HOUR > range.from) {
+    if (rows > 0 && rows + n > most && hour * HOUR > range.from) {
       cuts.push(hour * HOUR);
       rows = 0;
     }

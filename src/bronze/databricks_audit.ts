@@ -1,4 +1,4 @@
-import { coalesce, epochTime, isoTime, text } from '../sql/functions.ts';
+import { coalesce, epochTime, isoTime, nullIf, splitPart, text } from '../sql/functions.ts';
 import { literal } from '../sql/sql.ts';
 import { defineSource } from './source.ts';
 
@@ -39,7 +39,13 @@ export const databricksAudit = defineSource({
     requestParams: text,
     request_params: text,
     response: { statusCode: text, status_code: text, errorMessage: text, error_message: text, result: text },
-    identityMetadata: { runBy: text, runAs: text, actingResource: text },
+    identityMetadata: {
+      runBy: text,
+      runAs: text,
+      actingResource: text,
+      runByDisplayName: text,
+      runAsDisplayName: text,
+    },
     identity_metadata: {
       run_by: text,
       run_as: text,
@@ -74,8 +80,13 @@ export const databricksAudit = defineSource({
       isoTime(record.timestamp),
       isoTime(record.time),
     ),
-    service: coalesce(record.serviceName, record.service_name, record.properties.serviceName),
-    action: coalesce(record.actionName, record.action_name, record.properties.actionName),
+    service: coalesce(record.serviceName, record.service_name, record.properties.serviceName, record.category),
+    action: coalesce(
+      record.actionName,
+      record.action_name,
+      record.properties.actionName,
+      nullIf(splitPart(record.operationName, '/', 3), ''),
+    ),
   }),
   ignore: () => literal(false),
 });

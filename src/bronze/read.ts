@@ -131,7 +131,7 @@ function readText(source: Source, group: FileGroup & { layout: 'text' }, wanted:
     sql` OR `,
   )})`;
   // A line whose first field is a number is data: most lines need no closer look.
-  const fault = sql`CASE WHEN len(fields) <> ${header.length} OR NOT regexp_matches(line, '^[0-9]') THEN
+  const fault = sql`CASE WHEN len(fields) <> ${header.length} OR NOT (line >= '0' AND line < ':') THEN
       CASE WHEN ${looksLikeHeader} THEN ${`${DECODE}a second header`} ELSE ${countFault(literal(header.length))} END END`;
   const record = Object.keys(wanted).map((name): [string, Sql] => {
     const at = header.indexOf(name);

@@ -108,6 +108,8 @@ class DuckDBEngine implements Engine {
   readonly #connection: DuckDBConnection;
 
   readonly #release: () => void;
+  readonly #atWork = new Set<Promise<unknown>>();
+  #closed = false;
 
   constructor(instance: DuckDBInstance, connection: DuckDBConnection, release: () => void) {
     this.#instance = instance;
@@ -115,9 +117,19 @@ class DuckDBEngine implements Engine {
     this.#release = release;
   }
 
+  /** DuckDB's binding crashes the process when a connection is closed under a statement: closing waits for those at work. */
+  #working<T>(work: () => Promise<T>): Promise<T> {
+    if (this.#closed) return Promise.reject(new EngineError('The lakehouse is closed'));
+    const promise = work();
+    this.#atWork.add(promise);
+    const done = () => this.#atWork.delete(promise);
+    promise.then(done, done);
+    return promise;
+  }
+
   async execute(statement: string): Promise<number> {
     try {
-      return (await this.#connection.run(statement)).rowsChanged;
+      return (await this.#working(() => this.#connection.run(statement))).rowsChanged;
     } catch (error) {
       throw refusal(first(error), statement, error);
     }
@@ -125,7 +137,12 @@ class DuckDBEngine implements Engine {
 
   async *query(statement: string): AsyncGenerator<RecordBatch> {
     try {
-      yield* recordBatches(await this.#connection.stream(statement));
+      const batches = recordBatches(await this.#working(() => this.#connection.stream(statement)));
+      for (;;) {
+        const next = await this.#working(() => batches.next());
+        if (next.done) return;
+        yield next.value;
+      }
     } catch (error) {
       throw refusal(await this.#cause(statement, error), statement, error);
     }
@@ -150,6 +167,9 @@ class DuckDBEngine implements Engine {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
+    if (this.#closed) return;
+    this.#closed = true;
+    await Promise.allSettled(this.#atWork);
     this.#connection.closeSync();
     this.#instance.closeSync();
     this.#release();

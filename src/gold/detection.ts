@@ -215,7 +215,7 @@ function stage(
   const all: Record<string, Sql> = {
     ...columns,
     severity_id: severity,
-    message: columns.message ?? literal(rule.title),
+    message: columns.message ? sql`coalesce(${columns.message}, ${rule.title})` : literal(rule.title),
   };
   const select = Object.entries({ ...OBLIGATORY, ...ENTITIES }).map(([name, type]) =>
     call((f) => sql`${f.cast(all[name] ?? sql`NULL`, type)} AS ${identifier(name)}`),

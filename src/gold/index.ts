@@ -15,6 +15,7 @@ import failedSignInBurst from './detections/failed_sign_in_burst.ts';
 import iamUserCreatedByInstance from './detections/iam_user_created_by_instance.ts';
 import instanceCredentialsOutside from './detections/instance_credentials_outside.ts';
 import ipAccessListChanged from './detections/ip_access_list_changed.ts';
+import ipAccessListsDisabled from './detections/ip_access_lists_disabled.ts';
 import largeEgress from './detections/large_egress.ts';
 import passwordSpray from './detections/password_spray.ts';
 import portScan from './detections/port_scan.ts';
@@ -46,6 +47,7 @@ export const detections: readonly Detection[] = [
   iamUserCreatedByInstance,
   instanceCredentialsOutside,
   ipAccessListChanged,
+  ipAccessListsDisabled,
   largeEgress,
   passwordSpray,
   portScan,

@@ -44,7 +44,7 @@ GROUP BY ALL`;
     table,
     owner: undefined,
     time: 'time',
-    reach: { before: 0, after: 0 },
+    reach: { before: HOUR - 1, after: 0 },
     inputs: [on],
     select,
     hash: hashOf(table, select),

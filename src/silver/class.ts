@@ -21,6 +21,13 @@ export function defineClass<N extends ClassName>(name: N): OcsfClass<N> {
 
 export const accountChange = defineClass('account_change');
 export const apiActivity = defineClass('api_activity');
+export const applicationLifecycle = defineClass('application_lifecycle');
 export const authentication = defineClass('authentication');
+export const datastoreActivity = defineClass('datastore_activity');
 export const detectionFinding = defineClass('detection_finding');
+export const dnsActivity = defineClass('dns_activity');
+export const entityManagement = defineClass('entity_management');
+export const fileHosting = defineClass('file_hosting');
+export const groupManagement = defineClass('group_management');
 export const networkActivity = defineClass('network_activity');
+export const userAccess = defineClass('user_access');

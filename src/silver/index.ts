@@ -4,8 +4,14 @@ import cloudtrailAuthentication from './cloudtrail/authentication.ts';
 import cloudtrailDetectionFinding from './cloudtrail/detection_finding.ts';
 import databricksAccountChange from './databricks_audit/account_change.ts';
 import databricksApiActivity from './databricks_audit/api_activity.ts';
+import databricksApplicationLifecycle from './databricks_audit/application_lifecycle.ts';
 import databricksAuthentication from './databricks_audit/authentication.ts';
+import databricksDatastoreActivity from './databricks_audit/datastore_activity.ts';
 import databricksDetectionFinding from './databricks_audit/detection_finding.ts';
+import databricksEntityManagement from './databricks_audit/entity_management.ts';
+import databricksFileHosting from './databricks_audit/file_hosting.ts';
+import databricksGroupManagement from './databricks_audit/group_management.ts';
+import databricksUserAccess from './databricks_audit/user_access.ts';
 import type { Mapping } from './mapping.ts';
 import vpcNetworkActivity from './vpc_flow/network_activity.ts';
 
@@ -17,7 +23,13 @@ export const mappings: readonly Mapping[] = [
   cloudtrailDetectionFinding,
   databricksAccountChange,
   databricksApiActivity,
+  databricksApplicationLifecycle,
   databricksAuthentication,
+  databricksDatastoreActivity,
   databricksDetectionFinding,
+  databricksEntityManagement,
+  databricksFileHosting,
+  databricksGroupManagement,
+  databricksUserAccess,
   vpcNetworkActivity,
 ];

@@ -202,10 +202,11 @@ export function selectMapping(mapping: Mapping, type: RowType): Sql {
   );
 }
 
-/** The class of a bronze row by its lifted columns, among the mappings of one source. */
+/** The class of a bronze row by its lifted columns, among the mappings of one source; a named action goes before `*`. */
 export function classOfRow(mappings: readonly Mapping[]): Sql<string> {
   const taken = new Map<string, string>();
   const whens: Sql[] = [];
+  const wilds: Sql[] = [];
   let rest: string | undefined;
   for (const { events, class: target, source } of mappings) {
     if (events === 'rest') {
@@ -232,13 +233,13 @@ export function classOfRow(mappings: readonly Mapping[]): Sql<string> {
         )}) THEN ${target.class}`,
       );
     if (wild.length > 0)
-      whens.push(
+      wilds.push(
         sql` WHEN service IN (${join(
           wild.map((k) => literal(k)),
           sql`, `,
         )}) THEN ${target.class}`,
       );
   }
-  if (whens.length === 0) return literal(rest ?? null) as Sql<string>;
-  return sql`CASE${join(whens, sql``)}${rest ? sql` ELSE ${rest}` : sql``} END`;
+  if (whens.length + wilds.length === 0) return literal(rest ?? null) as Sql<string>;
+  return sql`CASE${join([...whens, ...wilds], sql``)}${rest ? sql` ELSE ${rest}` : sql``} END`;
 }

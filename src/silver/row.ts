@@ -21,6 +21,7 @@ import {
   literal,
   type Part,
   type Sql,
+  spell,
   sql,
   visit,
 } from '../sql/sql.ts';
@@ -496,7 +497,7 @@ export function keptFields(
   base: string,
   functions: Functions = duckdb.functions,
 ): Map<string, Condition[] | 'always'> {
-  const kept = new Map<string, Condition[] | 'always'>();
+  const uses = new Map<string, Map<string, Condition>[]>();
   const definition = classOf(name);
   const tree = rowType(name, [columns]).root;
   const guards = (path: string): Sql[] => {
@@ -522,17 +523,23 @@ export function keptFields(
     return conditions;
   };
   const keep = (field: string, conditions: readonly Condition[]): void => {
-    const before = kept.get(field);
-    if (before === 'always') return;
-    if (conditions.length === 0) kept.set(field, 'always');
-    else kept.set(field, [...(before ?? []), sql`(${join(conditions, sql` AND `)})`]);
+    const set = new Map(conditions.map((condition) => [spell(condition, duckdb), condition]));
+    const others = uses.get(field) ?? [];
+    if (others.some((other) => [...other.keys()].every((text) => set.has(text)))) return;
+    uses.set(field, [...others.filter((other) => ![...set.keys()].every((text) => other.has(text))), set]);
   };
   const captions = siblings(definition, columns);
-  const look = (value: Sql, conditions: readonly Condition[]): void =>
+  /** `at` is the column that holds the value. */
+  const look = (value: Sql, conditions: readonly Condition[], at?: string): void =>
     visit(value, functions, (p: Part) => {
       if (p.kind === 'test') return 'stop';
       if (p.kind === 'conversion') {
-        look(p.of, [...conditions, notNull(p.result) as Condition]);
+        const result = at !== undefined && value.parts.length === 1 ? identifier(at) : p.result;
+        look(p.of, [...conditions, notNull(result) as Condition]);
+        return 'stop';
+      }
+      if (p.kind === 'named') {
+        look(p.value, conditions, p.name);
         return 'stop';
       }
       if (p.kind === 'field' && p.base === base) keep(p.path.join('.'), conditions);
@@ -546,10 +553,17 @@ export function keptFields(
         else for (const column of Object.values(element.columns)) look(column, []);
       }
     } else
-      look(value, [
-        ...guards(path),
-        ...(captioned ? [sql`${identifier(captioned.id)} = ${Number(OTHER)}`] : []),
-      ] as Condition[]);
+      look(
+        value,
+        [...guards(path), ...(captioned ? [sql`${identifier(captioned.id)} = ${Number(OTHER)}`] : [])] as Condition[],
+        path,
+      );
   }
+  const kept = new Map<string, Condition[] | 'always'>();
+  for (const [field, sets] of uses)
+    kept.set(
+      field,
+      sets.some((set) => set.size === 0) ? 'always' : sets.map((set) => sql`(${join([...set.values()], sql` AND `)})`),
+    );
   return kept;
 }

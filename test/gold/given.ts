@@ -90,14 +90,24 @@ export async function openLakehouse(): Promise<Engine> {
   return engine;
 }
 
-/** The class that an event of a rule's example stands in, unless it names another. */
-function classRead(relation: Relation): ClassName {
+/** The class that a rule or summary reads in the end. */
+export function classRead(relation: Relation): ClassName {
   const summary = summaries.find((one) => one.name === relation.name);
   const read = summary?.inputs[0];
   if (read) return classRead(read);
   const found = silver.find((stage) => stage.name === relation.name);
   if (!found) throw new Error(`${relation.name} is neither a class nor a summary`);
   return found.class as ClassName;
+}
+
+/** Puts events into an empty class; each row is valid OCSF. */
+export async function fill(engine: Engine, name: ClassName, events: readonly ExampleEvent[], from = 0): Promise<void> {
+  const stage = silver.find((one) => one.class === name);
+  if (!stage) throw new Error(`no mapping feeds silver.${name}`);
+  await engine.execute(`DELETE FROM ${stage.name}`);
+  for (const statement of engine.dialect.append(stage.table, eventRows(name, events, from)))
+    await engine.execute(statement);
+  await everyRowIsOcsf(engine, stage.name);
 }
 
 /** Empties the lakehouse, puts the events into their classes and computes the summaries that the rule reads. */
@@ -110,12 +120,8 @@ export async function given(engine: Engine, rule: Detection, events: readonly Ex
   }
   let position = 0;
   for (const [name, some] of byClass) {
-    const stage = silver.find((one) => one.class === name);
-    if (!stage) throw new Error(`no mapping feeds silver.${name}`);
-    for (const statement of engine.dialect.append(stage.table, eventRows(name, some, position)))
-      await engine.execute(statement);
+    await fill(engine, name, some, position);
     position += some.length;
-    await everyRowIsOcsf(engine, stage.name);
   }
   for (const summary of summaries)
     if (rule.inputs.some((input) => input.name === summary.name)) await run(engine, summary);

@@ -18,7 +18,8 @@ export async function digest(engine: Engine): Promise<Record<string, string>> {
   const selects = columns.map(({ name, columns: all }) => {
     const kept = all.split('\x1f').filter((column) => !NOT_PROMISED.has(column));
     const [schema, table] = name.split('.');
-    return [name, `SELECT ${kept.map((c) => `"${c}"`).join(', ')} FROM "${schema}"."${table}"`] as const;
+    const select: string = `SELECT ${kept.map((c) => `"${c}"`).join(', ')} FROM "${schema}"."${table}"`;
+    return [name, select] as const;
   });
   selects.push(['pipeline.quarantine', `SELECT DISTINCT source, text FROM pipeline.quarantine`]);
   const hashes = await rows<{ name: string; n: bigint; hash: string }>(

@@ -56,7 +56,7 @@ async function inRuns(runs: readonly (readonly Omit<Arrival, 'run'>[])[], stages
     const result = await lake.run();
     expect(result.stages.filter((s) => s.error !== undefined)).toEqual([]);
   }
-  return digest(lake.engine);
+  return await digest(lake.engine);
 }
 
 async function sameAsOneRun(all: readonly Arrival[], stages: Stages): Promise<void> {

@@ -1,6 +1,6 @@
 import { accountChange } from '../../silver/class.ts';
 import { jsonField, matches } from '../../sql/functions.ts';
-import { sql } from '../../sql/sql.ts';
+import { identifier, sql } from '../../sql/sql.ts';
 import { defineDetection } from '../detection.ts';
 
 const policy = jsonField(sql<string>`api.request.data`, 'policyArn');
@@ -35,7 +35,10 @@ export default defineDetection({
   on: accountChange,
   where: sql`api.service.name = 'iam.amazonaws.com' AND api.operation IN ('AttachUserPolicy', 'AttachRolePolicy') AND status_id = 1
     AND ${matches(policy, '^arn:aws[a-z-]*:iam::aws:policy/AdministratorAccess$')}`,
-  entities: { severity_id: sql`CASE WHEN api.operation = 'AttachUserPolicy' THEN 4 ELSE 3 END` },
+  entities: {
+    severity_id: sql`CASE WHEN api.operation = 'AttachUserPolicy' THEN 4 ELSE 3 END`,
+    message: sql`'AdministratorAccess given to ' || ${identifier('user')}.name || coalesce(' by ' || actor.user.name, '')`,
+  },
   examples: [
     { when: 'to a user', given: [attach], alerts: 1 },
     { when: 'to a role', given: [{ ...attach, 'api.operation': 'AttachRolePolicy' }], alerts: 1, severity: 'Medium' },

@@ -23,6 +23,7 @@ export default defineDetection({
   on: apiActivity,
   where: sql`api.service.name = 'cloudtrail.amazonaws.com' AND status_id = 1
     AND api.operation IN ('StopLogging', 'DeleteTrail', 'StopEventDataStoreIngestion', 'DeleteEventDataStore')`,
+  entities: { message: sql`'CloudTrail: ' || api.operation || coalesce(' by ' || actor.user.name, '')` },
   examples: [
     { when: 'logging is stopped', given: [stop], alerts: 1 },
     { when: 'the trail is deleted after that', given: [stop, { ...stop, 'api.operation': 'DeleteTrail' }], alerts: 2 },

@@ -1,6 +1,7 @@
 import { authentication } from '../../silver/class.ts';
 import { identifier, sql } from '../../sql/sql.ts';
 import { defineDetection, type ExampleEvent, minutes } from '../detection.ts';
+import { failedSignIn } from '../sign_in.ts';
 
 /** `n` failed sign-ins of one user, a minute apart, from five minutes before the hour. */
 const failures = (n: number, more: ExampleEvent = {}): ExampleEvent[] =>
@@ -23,7 +24,7 @@ export default defineDetection({
   falsePositives: 'A job with an expired secret; a person who forgot the password.',
   requires: 'CloudTrail sign-in events or Databricks audit logs of service accounts',
   on: authentication,
-  where: sql`activity_id = 1 AND status_id = 2`,
+  where: failedSignIn,
   by: [sql`${identifier('user')}.name`],
   window: minutes(10),
   atLeast: 5,
@@ -31,6 +32,16 @@ export default defineDetection({
     { when: 'five failures within ten minutes, across the hour', given: failures(5), alerts: 1 },
     { when: 'ten failures are still one burst', given: failures(10), alerts: 1 },
     { when: 'four failures', given: failures(4), alerts: 0 },
+    {
+      when: 'a server asks five times for a role it may not have',
+      given: failures(5, { 'api.operation': 'AssumeRole', 'api.service.name': 'sts.amazonaws.com' }),
+      alerts: 0,
+    },
+    {
+      when: 'five tries from an address that is not let in',
+      given: failures(5, { 'api.operation': 'IpAccessDenied' }),
+      alerts: 0,
+    },
     { when: 'five successes', given: failures(5, { status_id: 1 }), alerts: 0 },
   ],
 });

@@ -1,8 +1,11 @@
 import { networkActivity } from '../../silver/class.ts';
-import { not } from '../../sql/functions.ts';
-import { sql } from '../../sql/sql.ts';
+import { type Condition, sql } from '../../sql/sql.ts';
 import { defineDetection, type ExampleEvent, hours } from '../detection.ts';
-import { isPrivate, isReply } from '../network.ts';
+import { isPrivate } from '../network.ts';
+
+/** Where the log names no direction, what leaves a private address goes out. */
+const outgoing: Condition = sql`CASE coalesce(connection_info.direction_id, 0) WHEN 2 THEN TRUE WHEN 1 THEN FALSE
+  ELSE ${isPrivate(sql`src_endpoint.ip`)} END`;
 
 /** 20 flows of `bytes` each, a minute apart, from a quarter to the hour. */
 const upload = (bytes: number, more: ExampleEvent = {}): ExampleEvent[] =>
@@ -27,12 +30,11 @@ export default defineDetection({
   threat: ['data_exfiltration'],
   why: 'Data leaves the network in bulk to a single place that is no AWS service.',
   falsePositives:
-    'Backups and replication to a partner. Default flow logs (version 2) do not name AWS services: uploads to S3 over the internet count too.',
+    'Backups and replication to a partner; IPv6 between own machines, whose addresses are public. Default flow logs (version 2) do not name AWS services: uploads to S3 over the internet count too. What a web server (80, 443) answers is left out.',
   requires: 'VPC flow logs, best with pkt-dstaddr, flow-direction and pkt-dst-aws-service',
   on: networkActivity,
-  where: sql`activity_id = 6 AND action_id = 1 AND coalesce(connection_info.direction_id, 0) <> 1
-    AND ${not(isReply)} AND ${isPrivate(sql`src_endpoint.ip`)} AND NOT ${isPrivate(sql`dst_endpoint.ip`)}
-    AND dst_endpoint.svc_name IS NULL AND src_endpoint.intermediate_ips IS NULL`,
+  where: sql`activity_id = 6 AND action_id = 1 AND ${outgoing} AND coalesce(src_endpoint.port, 0) NOT IN (80, 443) 
+    AND NOT ${isPrivate(sql`dst_endpoint.ip`)} AND dst_endpoint.svc_name IS NULL AND src_endpoint.intermediate_ips IS NULL`,
   by: [sql`network_observation_point.interface_uid`, sql`dst_endpoint.ip`],
   window: hours(1),
   atLeast: 1_000_000_000,
@@ -48,7 +50,12 @@ export default defineDetection({
     { when: 'the log says no direction', given: upload(50_000_000, { 'connection_info.direction_id': 0 }), alerts: 1 },
     {
       when: 'to an IPv6 address',
-      given: upload(50_000_000, { 'src_endpoint.ip': 'fd00:20::f0', 'dst_endpoint.ip': '2001:db8::77' }),
+      given: upload(50_000_000, { 'src_endpoint.ip': '2001:db8:20:1::f0', 'dst_endpoint.ip': '2001:db8::77' }),
+      alerts: 1,
+    },
+    {
+      when: 'someone copies it over SSH from outside',
+      given: upload(50_000_000, { 'src_endpoint.port': 22, 'dst_endpoint.port': 51_514 }),
       alerts: 1,
     },
     { when: 'inside the network', given: upload(50_000_000, { 'dst_endpoint.ip': '10.30.0.7' }), alerts: 0 },

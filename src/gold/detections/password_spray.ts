@@ -1,6 +1,7 @@
 import { authentication } from '../../silver/class.ts';
 import { identifier, sql } from '../../sql/sql.ts';
 import { defineDetection, type ExampleEvent, hours } from '../detection.ts';
+import { failedSignIn } from '../sign_in.ts';
 
 const spread = (users: number, minutes: number, more: ExampleEvent = {}): ExampleEvent[] =>
   Array.from({ length: users }, (_, i) => ({
@@ -21,7 +22,7 @@ export default defineDetection({
   falsePositives: 'The address of an office or proxy while its identity provider is down.',
   requires: 'CloudTrail sign-in events or Databricks audit logs',
   on: authentication,
-  where: sql`activity_id = 1 AND status_id = 2`,
+  where: failedSignIn,
   by: [sql`src_endpoint.ip`],
   window: hours(1),
   atLeast: 10,
@@ -37,6 +38,11 @@ export default defineDetection({
     { when: 'nine users', given: spread(9, 30), alerts: 0 },
     { when: 'one user, twenty times', given: spread(20, 30, { 'user.name': 'ana@example.com' }), alerts: 0 },
     { when: 'the sign-ins succeed', given: spread(10, 30, { status_id: 1 }), alerts: 0 },
+    {
+      when: 'the address itself is refused',
+      given: spread(10, 30, { 'api.operation': 'IpAccessDenied' }),
+      alerts: 0,
+    },
     { when: 'no address is known', given: spread(10, 30, { 'src_endpoint.ip': null }), alerts: 0 },
   ],
 });

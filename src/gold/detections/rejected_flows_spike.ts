@@ -1,4 +1,4 @@
-import { call, literal, sql } from '../../sql/sql.ts';
+import { call, type Sql, sql } from '../../sql/sql.ts';
 import { days, defineDetection, type ExampleEvent, hours } from '../detection.ts';
 import networkHourly from '../summaries/network_hourly.ts';
 
@@ -7,8 +7,7 @@ const hourly = sql`SELECT time, interface_uid, max(instance_uid) AS instance_uid
   ${call((f) => f.sumLong(sql`CASE WHEN action = 'Denied' THEN flows ELSE 0 END`))} AS rejected
   FROM ${networkHourly} AS summary WHERE interface_uid IS NOT NULL GROUP BY time, interface_uid`;
 const before = sql`(PARTITION BY interface_uid ORDER BY time NULLS LAST RANGE BETWEEN ${days(14)} PRECEDING AND 1 PRECEDING)`;
-const past = (sum: string) =>
-  call((f) => f.cast(sql`coalesce(sum(${{ parts: [{ kind: 'text', text: sum }] }}) OVER ${before}, 0)`, 'double'));
+const past = (value: Sql): Sql => call((f) => f.cast(sql`coalesce(sum(${value}) OVER ${before}, 0)`, 'double'));
 /** More than the mean by four standard deviations, times n; counts vary by the root of their mean at least. */
 const unusual = sql`rejected * n - total >= 4 * sqrt(greatest(n * squares - total * total, n * total))`;
 
@@ -33,8 +32,8 @@ export default defineDetection({
   requires: 'VPC flow logs',
   on: networkHourly,
   reach: { before: 0, after: days(14) },
-  from: sql`(SELECT * FROM (SELECT time, interface_uid, instance_uid, account_uid, rejected, ${past('1')} AS n,
-    ${past('rejected')} AS total, ${past('rejected * rejected')} AS squares FROM (${hourly}) AS hourly) AS compared
+  from: sql`(SELECT * FROM (SELECT time, interface_uid, instance_uid, account_uid, rejected, ${past(sql`1`)} AS n,
+    ${past(sql`rejected`)} AS total, ${past(sql`rejected * rejected`)} AS squares FROM (${hourly}) AS hourly) AS compared
     WHERE rejected >= 500 AND ${unusual}) AS spike`,
   columns: {
     time: sql`time`,
@@ -46,7 +45,6 @@ export default defineDetection({
     instance_uid: sql`instance_uid`,
     resource_uid: sql`interface_uid`,
     account_uid: sql`account_uid`,
-    event_type_uid: literal(400106),
     message: call((f) => sql`${f.cast(sql`rejected`, 'text')} || ' connections refused at ' || interface_uid`),
   },
   examples: [

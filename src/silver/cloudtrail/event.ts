@@ -37,7 +37,7 @@ const given = (value: Sql<string>): Sql<string> => nullIf(value, '', '-', HIDDEN
 const withoutSecrets = (value: Sql<string>): Sql<string> =>
   call((f) => {
     const cleaned = SECRETS.reduce<Sql>(
-      (v, name) => f.replaceAll(v, `"${name}":"[^"]*"`, `"${name}":"REDACTED"`),
+      (v, name) => f.replaceAll(v, `"${name}":"([^"\\\\]|\\\\.)*"`, `"${name}":"REDACTED"`),
       value,
     );
     return sql`CASE WHEN ${matches(value, '([sS]essionToken|[sS]ecretAccessKey|secretString|password)')} THEN ${cleaned} ELSE ${value} END`;

@@ -1,127 +1,221 @@
 import type { databricksAudit } from '../../bronze/databricks_audit.ts';
 import {
+  and,
   coalesce,
   email,
+  equals,
   integer,
   ipAddress,
   isIn,
+  isNotNull,
   isNull,
   isUuid,
   jsonField,
   jsonOrText,
   matches,
   nullIf,
+  or,
+  regexExtract,
   splitPart,
+  startsWith,
   when,
 } from '../../sql/functions.ts';
 import type { Fields } from '../../sql/record.ts';
-import { literal, named, type Sql, sql } from '../../sql/sql.ts';
+import { call, conversion, identifier, literal, named, type Sql, sql } from '../../sql/sql.ts';
 import { bronze } from '../mapping.ts';
 
 export type AuditRecord = Fields<typeof databricksAudit.shape>;
 
-const PLACEHOLDERS = ['', '-', 'null', 'unknown', '__REDACTED__'];
-const NO_ADDRESS = ['', '0.0.0.0', '127.0.0.1', '::1', '0:0:0:0:0:0:0:1%0', '0:0:0:0:0:0:0:1'];
-const WITH_PORT = '^[0-9.]+:[0-9]+$';
+const NOBODY = ['', '-', 'null', 'unknown', '__REDACTED__'];
+const NO_ADDRESS = ['', '0.0.0.0', '127.0.0.1', '::', '::1', '0:0:0:0:0:0:0:0', '0:0:0:0:0:0:0:1'];
+const WITH_PORT = '^([0-9.]+|\\[[0-9A-Fa-f:.]+(%[^\\]]*)?\\]):([0-9]{1,5})$';
+const TRUNCATED = '[.][.][.] truncated|"TRUNCATED"';
 
-const given = (value: Sql<string>): Sql<string> => nullIf(value, ...PLACEHOLDERS);
+const given = (value: Sql<string>): Sql<string> => nullIf(value, '', '-');
+/** A principal; the words for nobody stay in `unmapped`. */
+const somebody = (value: Sql<string>): Sql<string> => conversion(value, nullIf(value, ...NOBODY));
 
 /** The parameters of the call, as JSON text. */
 export const params = (record: AuditRecord): Sql<string> =>
-  named('request_params', coalesce(record.requestParams, record.request_params, record.properties.requestParams));
-
-/** The signed-in principal: an e-mail address, a service principal's application id or `System-User`. */
-export const principal = (record: AuditRecord): Sql<string> =>
   named(
-    'principal',
-    coalesce(
-      given(coalesce(record.identityMetadata.runBy, record.identity_metadata.run_by)),
-      given(coalesce(record.userIdentity.email, record.user_identity.email)),
-      given(jsonField(record.identity, 'email')),
-    ),
+    'request_params',
+    given(coalesce(record.requestParams, record.request_params, record.properties.requestParams)),
   );
 
-/** What kind of user a principal is: an application id is a service, `System-User` the system. */
-export const principalType = (who: Sql<string>) =>
-  when(
+/** What the call gave back, as text or JSON. */
+export const result = (record: AuditRecord): Sql<string> =>
+  named('result', given(coalesce(record.response.result, jsonField(record.properties.response, 'result'))));
+
+/** Who did it: an e-mail address, a service principal's application id or `System-User`; for a job or an app the one who ran it. */
+export const principal = (record: AuditRecord): Sql<string> => {
+  const runBy = coalesce(record.identityMetadata.runBy, record.identity_metadata.run_by);
+  const signedIn = coalesce(record.userIdentity.email, record.user_identity.email);
+  const same = or(isNull(runBy), equals(runBy, signedIn));
+  return named(
+    'principal',
+    coalesce(
+      somebody(runBy),
+      somebody(conversion(signedIn, when([[same, signedIn]]))),
+      somebody(jsonField(record.identity, 'email')),
+    ),
+  );
+};
+
+/** The attributes of a user of whom only the name is known; an application id is a service, `System-User` the system. */
+export const userOf = (who: Sql<string>) => ({
+  email_addr: email(who),
+  name: who,
+  type_id: when(
     [
       [isNull(who), literal(0)],
       [isUuid(who), literal(4)],
       [isIn(who, ['System-User']), literal(3)],
     ],
     literal(1),
-  );
+  ),
+  uid: who,
+});
 
-/** What every audit record says, whatever its class. */
-export const event = (record: AuditRecord) => {
-  const who = principal(record);
-  const address = coalesce(record.sourceIPAddress, record.source_ip_address, record.properties.sourceIPAddress);
-  const bare = named(
-    'address',
-    nullIf(when([[matches(address, WITH_PORT), splitPart(address, ':', 1)]], address), ...NO_ADDRESS),
+const account = (record: AuditRecord): Sql<string> => coalesce(record.accountId, record.account_id);
+
+/** The workspace; events of the account name it in their parameters, if at all. */
+export const workspace = (record: AuditRecord): Sql<string> => {
+  const own = coalesce(record.workspaceId, record.workspace_id, record.orgId);
+  return named(
+    'workspace',
+    coalesce(conversion(own, nullIf(own, '0', '')), record.resourceId, given(jsonField(params(record), 'workspace_id'))),
   );
-  const status = named(
-    'status_text',
-    coalesce(
-      record.response.statusCode,
-      record.response.status_code,
-      jsonField(record.properties.response, 'statusCode'),
-    ),
+};
+
+const status = (record: AuditRecord) => {
+  const { response, properties } = record;
+  const text = coalesce(
+    response.statusCode,
+    response.status_code,
+    conversion(properties.response, jsonField(properties.response, 'statusCode')),
   );
-  const message = named(
-    'error_text',
-    coalesce(
-      record.response.errorMessage,
-      record.response.error_message,
-      jsonField(record.properties.response, 'errorMessage'),
-    ),
+  const message = coalesce(
+    response.errorMessage,
+    response.error_message,
+    jsonField(properties.response, 'errorMessage'),
   );
-  const result = named(
-    'result_text',
-    coalesce(record.response.result, jsonField(record.properties.response, 'result')),
-  );
-  const account = coalesce(record.accountId, record.account_id);
-  const workspace = coalesce(record.workspaceId, record.workspace_id, record.orgId, record.resourceId);
+  const code = named('status_number', integer(text));
+  const said = named('error_text', given(message));
   return {
-    'actor.session.uid': nullIf(coalesce(record.sessionId, record.session_id, record.properties.sessionId), ''),
-    'actor.app_name': when([[isNull(who), bronze.service]]),
-    'actor.user.email_addr': email(who),
-    'actor.user.name': who,
-    'actor.user.type_id': principalType(who),
-    'actor.user.uid': who,
+    text: named('status_text', given(text)),
+    code,
+    message: said,
+    failed: sql<boolean>`(${code} >= 400 OR (${code} IS NULL AND ${said} IS NOT NULL))`,
+    denied: sql<boolean>`(${code} IN (401, 403) OR ${startsWith(said, 'PERMISSION_DENIED')})`,
+  };
+};
+
+/** What every audit record says, whatever its class: the call, its outcome and where it belongs. */
+export const event = (record: AuditRecord) => {
+  const { text, code, message, failed, denied } = status(record);
+  const onAzure = isNotNull(record.resourceId);
+  const subscription = regexExtract(record.resourceId, '^/(?i:subscriptions)/([^/]+)', 1);
+  const request = named('request_id', given(coalesce(record.requestId, record.request_id, record.properties.requestId)));
+  const verdict = when(
+    [
+      [denied, literal(2)],
+      [sql<boolean>`${code} < 400`, literal(1)],
+    ],
+    literal(0),
+  );
+  return {
+    action_id: verdict,
     'api.operation': bronze.action,
-    'api.request.data': jsonOrText(nullIf(params(record), '')),
-    'api.request.uid': nullIf(coalesce(record.requestId, record.request_id, record.properties.requestId), ''),
-    'api.response.code': integer(status),
-    'api.response.data': jsonOrText(nullIf(result, '')),
-    'api.response.error_message': nullIf(message, ''),
+    'api.request.data': jsonOrText(params(record)),
+    'api.request.uid': coalesce(request, when([[isNotNull(params(record)), identifier<string>('uid')]])),
+    'api.response.code': code,
+    'api.response.data': jsonOrText(result(record)),
+    'api.response.error_message': message,
     'api.service.name': bronze.service,
-    'cloud.account.uid': account,
-    'cloud.org.uid': workspace,
-    'cloud.provider': literal('Databricks'),
-    'http_request.user_agent': given(coalesce(record.userAgent, record.user_agent, record.properties.userAgent)),
+    'cloud.account.uid': coalesce(account(record), subscription),
+    'cloud.org.uid': workspace(record),
+    'cloud.provider': when([[onAzure, literal('Azure')]], literal('Databricks')),
+    disposition_id: verdict,
+    'metadata.correlation_uid': request,
     'metadata.event_code': sql<string>`(${bronze.service} || '.' || ${bronze.action})`,
+    'metadata.is_truncated': when([[matches(params(record), TRUNCATED), literal(true)]]),
+    'metadata.log_level': coalesce(record.auditLevel, record.audit_level),
     'metadata.log_version': coalesce(record.version, record.operationVersion),
     'metadata.product.name': literal('Databricks'),
     'metadata.product.vendor_name': literal('Databricks'),
-    'metadata.tenant_uid': account,
+    'metadata.tenant_uid': account(record),
     severity_id: literal(1),
-    'src_endpoint.ip': ipAddress(bare),
-    'src_endpoint.svc_name': when([[isNull(ipAddress(bare)), coalesce(bare, literal('Databricks'))]]),
-    status_code: status,
-    status_detail: nullIf(message, ''),
+    status_code: text,
+    status_detail: message,
     status_id: when(
       [
-        [isNull(integer(status)), literal(0)],
-        [sql`${integer(status)} >= 400`, literal(2)],
+        [failed, literal(2)],
+        [isNull(code), literal(0)],
       ],
       literal(1),
     ),
   };
 };
 
-/** The port of a source address that has one, of which 0 says nothing. */
-export const sourcePort = (record: AuditRecord): Sql<number> => {
-  const address = coalesce(record.sourceIPAddress, record.source_ip_address);
-  return when([[matches(address, WITH_PORT), sql<number>`nullif(${integer(splitPart(address, ':', 2))}, 0)`]]);
+/** Who acted: the user, or the service itself where there is none. */
+export const actor = (record: AuditRecord) => {
+  const who = principal(record);
+  const { identityMetadata: camel, identity_metadata: snake } = record;
+  const user = userOf(who);
+  return {
+    'actor.app_name': when([[isNull(who), bronze.service]]),
+    'actor.app_uid': given(coalesce(camel.actingResource, snake.acting_resource)),
+    'actor.session.uid': given(coalesce(record.sessionId, record.session_id, record.properties.sessionId)),
+    'actor.user.display_name': given(coalesce(camel.runByDisplayName, snake.run_by_display_name)),
+    'actor.user.email_addr': user.email_addr,
+    'actor.user.name': user.name,
+    'actor.user.type_id': user.type_id,
+    'actor.user.uid': user.uid,
+  };
 };
+
+/** From where the call came: an address without port and zone, else the name that stands in its place. */
+export const origin = (record: AuditRecord) => {
+  const text = coalesce(record.sourceIPAddress, record.source_ip_address, record.properties.sourceIPAddress);
+  const host = named(
+    'source_host',
+    nullIf(
+      conversion(
+        text,
+        when(
+          [
+            [startsWith(text, '['), regexExtract(text, '^\\[([^\\]%]+)', 1)],
+            [matches(text, WITH_PORT), splitPart(text, ':', 1)],
+          ],
+          splitPart(text, '%', 1),
+        ),
+      ),
+      ...NO_ADDRESS,
+    ),
+  );
+  const ip = named('source_ip', ipAddress(host));
+  const port = integer(regexExtract(text, WITH_PORT, 3));
+  const agent = coalesce(record.userAgent, record.user_agent, record.properties.userAgent);
+  return {
+    'http_request.user_agent': nullIf(agent, '', '-', 'unknown'),
+    'src_endpoint.ip': ip,
+    'src_endpoint.port': when([[and(isNotNull(ip), sql`${port} BETWEEN 1 AND 65535`), port]]),
+    'src_endpoint.svc_name': when([[isNull(ip), coalesce(host, literal('Databricks'))]]),
+  };
+};
+
+/** The texts of a JSON list, the text itself where it is none, or `otherwise` where there is nothing. */
+export const textsOf = (value: Sql<string>, otherwise: Sql<string>): Sql<readonly string[]> =>
+  call((f) => {
+    const listed = sql`CASE WHEN ${f.startsWith(value, literal('['))} AND ${f.isJson(value)} THEN ${f.listFromJson(value)} ELSE ${f.list([value])} END`;
+    const said = f.filter(listed, (e) => sql`${e} <> ''`);
+    return sql`CASE WHEN ${f.size(said)} > 0 THEN ${said} ELSE ${f.list([otherwise])} END`;
+  });
+
+const SECONDS = '^[0-9]{1,9}([.][0-9]+)?$';
+/** Milliseconds of a number of seconds with decimals. */
+export const secondsAsMillis = (value: Sql<string>): Sql<bigint> =>
+  call(
+    (f) =>
+      sql`CASE WHEN ${f.matches(value, SECONDS)} THEN ${f.cast(sql`round(${f.cast(value, 'double')} * 1000)`, 'long')} END`,
+  );

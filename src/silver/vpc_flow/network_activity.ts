@@ -42,7 +42,7 @@ const given = (value: Sql<string>): Sql<string> => nullIf(value, '-', '', 'unkno
 const between = (own: Sql<string>, ofInterface: Sql<string>): Sql<readonly Ip[]> =>
   call(
     (f) =>
-      sql`CASE WHEN ${and(isNotNull(given(own)), not(equals(own, ofInterface)), isNotNull(ipAddress(given(ofInterface))))} THEN ${f.list([ipAddress(given(ofInterface))])} END`,
+      sql`CASE WHEN ${and(isNotNull(ipAddress(given(own))), not(equals(own, ofInterface)), isNotNull(ipAddress(given(ofInterface))))} THEN ${f.list([ipAddress(given(ofInterface))])} END`,
   );
 
 /** Flows; NODATA and SKIPDATA records say that an interface had none, or that AWS left some out. */
