@@ -49,6 +49,7 @@ async function main(): Promise<void> {
       for (const file of ['ours', 'hand']) rmSync(join(folder, `${file}.duckdb`), { force: true });
       for (const name of Object.keys(parts)) {
         const cost = await measured(name, folder);
+        console.error(`round ${round + 1}, ${name}: ${cost.cpu.toFixed(1)} CPU s, ${cost.megabytes.toFixed(0)} MB`);
         const before = best.get(name);
         if (!before || cost.cpu < before.cpu)
           best.set(name, { ...cost, megabytes: Math.max(cost.megabytes, before?.megabytes ?? 0) });

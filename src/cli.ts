@@ -1,12 +1,30 @@
 #!/usr/bin/env node
 import { Command, CommanderError, InvalidArgumentError, Option } from 'commander';
-import { EngineError, UserError } from './engine/engine.ts';
+import { BusyError, EngineError, UserError } from './engine/engine.ts';
 import { version } from './version.ts';
 
 interface Common {
   readonly manifest: string;
   readonly target?: string;
   readonly json?: boolean;
+  /** Milliseconds. */
+  readonly wait?: number;
+}
+
+interface RunChoices {
+  readonly full?: boolean;
+  readonly select?: string[];
+  readonly since?: Date;
+  readonly until?: Date;
+  readonly logFormat?: 'text' | 'json';
+}
+
+interface QuarantineChoices {
+  readonly source?: string;
+  readonly reason?: string;
+  readonly limit: number;
+  readonly show?: number;
+  readonly replay?: boolean;
 }
 
 const number = (least: number, whole: boolean) => (value: string) => {
@@ -24,6 +42,12 @@ const instant = (value: string): Date => {
   const parsed = new Date(value);
   if (Number.isNaN(parsed.getTime())) throw new InvalidArgumentError('needs a date such as 2026-11-01T00:00:00Z.');
   return parsed;
+};
+const units: Readonly<Record<string, number>> = { ms: 1, s: 1000, m: 60_000, h: 3_600_000 };
+const duration = (value: string): number => {
+  const [, amount, unit = 's'] = /^(\d+(?:\.\d+)?)(ms|s|m|h)?$/.exec(value) ?? [];
+  if (amount === undefined) throw new InvalidArgumentError('needs a duration such as 60s, 500ms, 5m or 1h.');
+  return Number(amount) * (units[unit] ?? 1000);
 };
 const gather = (value: string, before: string[] | undefined): string[] => [...(before ?? []), value];
 
@@ -44,18 +68,29 @@ const common = (command: Command): Command =>
   command
     .option('--manifest <file>', 'the manifest', 'pipelines.json')
     .option('--target <name>', "one of the manifest's targets")
+    .option('--wait <duration>', 'wait so long while another process holds the lakehouse: 60s, 5m', duration)
     .option('--json', 'one JSON document on stdout and nothing else there');
+
+const since = 'for events from this time on: 2026-11-01, 2026-11-01T08:00:00Z';
+const until = 'for events before this time';
 
 const npm = 'npm run pipeline --';
 
 common(verb('run', 'take in everything new, from files to alerts', `${npm} run --select +gold.alerts`))
   .option('--full', 'rebuild silver and gold from bronze')
+  .option('--since <time>', `compute silver and gold again ${since}`, instant)
+  .option('--until <time>', `compute silver and gold again ${until}`, instant)
   .option(
     '--select <stage>',
     'only this stage; +stage with all before it, stage+ with all after it; repeatable',
     gather,
   )
-  .action(async (options: Common & { full?: boolean; select?: string[] }) => {
+  .addOption(
+    new Option('--log-format <format>', 'what happens, on stderr: text, or one JSON object a line')
+      .choices(['text', 'json'])
+      .default('text'),
+  )
+  .action(async (options: Common & RunChoices) => {
     const { runVerb } = await import('./verbs/run.ts');
     process.exitCode = await runVerb(options);
   });
@@ -63,10 +98,29 @@ common(verb('run', 'take in everything new, from files to alerts', `${npm} run -
 common(verb('plan', 'what a run would do and why; writes nothing', `${npm} plan --sql`))
   .option('--sql', 'the statements too')
   .option('--full', 'as run --full would')
+  .option('--since <time>', 'as run --since would', instant)
+  .option('--until <time>', 'as run --until would', instant)
   .option('--select <stage>', 'as run --select would; repeatable', gather)
-  .action(async (options: Common & { sql?: boolean; full?: boolean; select?: string[] }) => {
+  .action(async (options: Common & RunChoices & { sql?: boolean }) => {
     const { planVerb } = await import('./verbs/plan.ts');
     await planVerb(options);
+  });
+
+common(
+  verb(
+    'quarantine',
+    'the records that no table could take: list them, or take them in after a fix',
+    `${npm} quarantine --replay`,
+  ),
+)
+  .option('--source <name>', 'only of this source')
+  .option('--reason <text>', 'only those whose reason contains this')
+  .option('--limit <n>', 'no more than so many', number(1, true), 50)
+  .option('--show <n>', 'the whole of the nth of the list', number(1, true))
+  .option('--replay', 'read their files again, or the text that was kept; nothing is doubled')
+  .action(async (options: Common & QuarantineChoices) => {
+    const { quarantineVerb } = await import('./verbs/quarantine.ts');
+    process.exitCode = await quarantineVerb(options);
   });
 
 common(
@@ -156,7 +210,7 @@ try {
     const text = error instanceof Error ? error.message : String(error);
     process.stderr.write(`${text.split('\n').map(printable).join('\n')}\n`);
     process.exitCode = error instanceof UserError ? 2 : 1;
-    if (!(error instanceof UserError || error instanceof EngineError) && error instanceof Error && process.env.DEBUG)
-      process.stderr.write(`${error.stack}\n`);
+    const expected = error instanceof UserError || error instanceof EngineError || error instanceof BusyError;
+    if (!expected && error instanceof Error && process.env.DEBUG) process.stderr.write(`${error.stack}\n`);
   }
 }

@@ -5,12 +5,14 @@ import { openDuckDB } from './engine/duckdb.ts';
 import { type Engine, UserError } from './engine/engine.ts';
 import { checkManifest, type Manifest, readManifest } from './manifest.ts';
 import { type Planned, type PlanOptions, planOf } from './planned.ts';
+import { type Quarantined, type QuarantineFilter, quarantineOf } from './quarantine.ts';
 import { type RunOptions, type RunResult, run } from './run.ts';
 import { type Status, statusOf } from './status.ts';
 
-export { EngineError, UserError } from './engine/engine.ts';
+export { BusyError, EngineError, UserError } from './engine/engine.ts';
 export type { Manifest } from './manifest.ts';
 export type { Planned, PlanOptions } from './planned.ts';
+export type { Quarantined, QuarantineFilter } from './quarantine.ts';
 export type { RunEvent, RunOptions, RunResult, StageResult } from './run.ts';
 export type { Status } from './status.ts';
 
@@ -22,6 +24,8 @@ export interface OpenOptions {
   readonly readOnly?: boolean;
   /** With `readOnly`: throws a `UserError` where there is no lakehouse yet, instead of showing an empty one. */
   readonly mustExist?: boolean;
+  /** How long to wait, in milliseconds, while another process holds the lakehouse; not at all when left out. */
+  readonly wait?: number;
 }
 
 /** An open lakehouse: the manifest's engine and what can be done with it. Close it, or open it with `await using`. */
@@ -34,12 +38,17 @@ export interface Lakehouse extends AsyncDisposable {
   plan(options?: PlanOptions): Promise<Planned>;
   /** Last runs, and for each source its newest event, lag, rows and quarantine. */
   status(): Promise<Status>;
+  /** What is in quarantine, by source, file and position; `run({ replay: true })` takes it in again. */
+  quarantine(filter?: QuarantineFilter): Promise<Quarantined[]>;
   /** The rows of a statement as Arrow record batches, streamed; at least one batch, for the schema. */
   query(statement: string): AsyncIterable<RecordBatch>;
   close(): Promise<void>;
 }
 
-async function openEngine(manifest: Manifest, { readOnly = false, mustExist = false }: OpenOptions): Promise<Engine> {
+async function openEngine(
+  manifest: Manifest,
+  { readOnly = false, mustExist = false, wait = 0 }: OpenOptions,
+): Promise<Engine> {
   const { engine, folder } = manifest;
   if (engine.type !== 'duckdb')
     throw new UserError(`engine.type "${engine.type}" does not run in this version: only "duckdb" does.`);
@@ -50,6 +59,7 @@ async function openEngine(manifest: Manifest, { readOnly = false, mustExist = fa
   return openDuckDB({
     path: missing ? ':memory:' : path,
     readOnly: readOnly && !missing,
+    wait,
     ...(engine.memory ? { memory: engine.memory } : {}),
     ...(engine.threads ? { threads: engine.threads } : {}),
   });
@@ -68,6 +78,7 @@ export async function open(manifest: string | object, options: OpenOptions = {})
     run: (runOptions) => run(checked, engine, runOptions),
     plan: (planOptions) => planOf(checked, engine, planOptions),
     status: () => statusOf(checked, engine),
+    quarantine: (filter) => quarantineOf(engine, filter),
     query: (statement) => engine.query(statement),
     close: async () => engine[Symbol.asyncDispose](),
     [Symbol.asyncDispose]: () => engine[Symbol.asyncDispose](),

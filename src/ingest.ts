@@ -1,14 +1,17 @@
-import { mkdtemp, rm } from 'node:fs/promises';
+import { mkdtemp, readdir, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join as joinPath } from 'node:path';
 import { decodeToNdjson } from './bronze/decode.ts';
+import type { Expectation } from './bronze/expectations.ts';
 import { type BatchSize, grouped, inspect, isOdd, type ListedFile, type NewFile, slices } from './bronze/files.ts';
-import type { FileGroup } from './bronze/read.ts';
+import { FAIL, type FileGroup } from './bronze/read.ts';
 import { flowNames } from './bronze/sniff.ts';
 import { EngineError, UserError } from './engine/engine.ts';
-import { type Journal, message, type StageResult } from './journal.ts';
+import { isAlive } from './engine/lock.ts';
+import { type Journal, message, type StageResult, unmet } from './journal.ts';
 import { changedFiles, type Entry, entry, knownHashes, ledgerStatements } from './ledger.ts';
 import { arrivalStatements, settlement } from './plan.ts';
+import { quarantinedFiles, storedRecords } from './quarantine.ts';
 import type { BronzeStage } from './stage.ts';
 
 /** What a source's stage has to take in. */
@@ -17,9 +20,26 @@ export interface Intake {
   readonly listed: readonly ListedFile[];
   /** A flow log's fields where its files have no header, as AWS writes a format. */
   readonly format: string | undefined;
-  /** Paths to be read again, whatever the ledger says of them. */
-  readonly again: ReadonlySet<string>;
+  /** Whether to take in again what is in quarantine: its files if they are still there, else the text that was kept. */
+  readonly replay: boolean;
   readonly size: BatchSize;
+  readonly expected: readonly Expectation[];
+}
+
+const SCRATCH = 'ocsf-medallion-';
+
+/** A folder for what the decoder writes. */
+async function scratch(): Promise<AsyncDisposable & { readonly path: string }> {
+  const path = await mkdtemp(joinPath(tmpdir(), `${SCRATCH}${process.pid}-`));
+  return { path, [Symbol.asyncDispose]: () => rm(path, { recursive: true, force: true }) };
+}
+
+/** Removes the folders that killed runs left behind. */
+export async function clearScratch(): Promise<void> {
+  for (const name of await readdir(tmpdir()).catch(() => [])) {
+    const pid = name.startsWith(SCRATCH) ? Number(name.slice(SCRATCH.length).split('-')[0]) : 0;
+    if (pid > 0 && !isAlive(pid)) await rm(joinPath(tmpdir(), name), { recursive: true, force: true });
+  }
 }
 
 /** What went wrong is neither the file's fault nor the record's: the disk is full, or something cannot be written. */
@@ -28,13 +48,15 @@ const ofDisk = (error: unknown): boolean =>
 
 /** Takes a source's new files into bronze, batch by batch; files that were taken in before under any name add nothing. */
 export async function ingest(journal: Journal, intake: Intake, result: StageResult): Promise<void> {
-  const { stage, listed, again, size } = intake;
+  const { stage, listed, size } = intake;
   const { source } = stage;
   const counts = journal.result.files;
   const changed = await changedFiles(journal.engine, source.source, listed);
-  const todo = again.size === 0 ? changed : [...new Set([...changed, ...listed.filter((f) => again.has(f.path))])];
-  counts.unchanged += listed.length - todo.length;
-  if (todo.length === 0) return;
+  const held = intake.replay ? await quarantinedFiles(journal.engine, source.source) : { there: [], gone: [] };
+  const again = new Set(held.there.map((file) => file.path));
+  const todo = [...changed.filter((file) => !again.has(file.path)), ...held.there];
+  counts.unchanged += listed.filter((file) => !again.has(file.path)).length - (todo.length - held.there.length);
+  if (todo.length + held.gone.length === 0) return;
   journal.tell({ kind: 'stage', name: stage.name, total: todo.length, unit: 'files' });
   let done = 0;
   const progress = (files: number): void => {
@@ -42,37 +64,52 @@ export async function ingest(journal: Journal, intake: Intake, result: StageResu
     journal.tell({ kind: 'progress', name: stage.name, done });
   };
   const header = intake.format === undefined ? undefined : flowNames(intake.format.replace(/[${}]/g, ''));
-  const intoBronze = taker(journal, stage, result, header, progress);
+  const intoBronze = taker(journal, intake, result, header, progress);
 
   for (const slice of slices(todo, size)) {
     const inspected = await inspect(slice);
-    const hashes = inspected.flatMap((file) => ('error' in file ? [] : [file.contentHash]));
-    const known = await knownHashes(journal.engine, source.source, hashes);
-    const first = new Map<string, NewFile>();
-    const copies: NewFile[] = [];
-    const twins: NewFile[] = [];
-    const notes: Entry[] = [];
-    for (const file of inspected) {
-      if ('error' in file) notes.push(failed(journal, file, file.error));
-      else if (known.has(file.contentHash) && !again.has(file.path)) copies.push(file);
-      else if (first.has(file.contentHash)) twins.push(file);
-      else first.set(file.contentHash, file);
+    const unreadable = inspected.flatMap((file) => ('error' in file ? [failed(journal, file, file.error)] : []));
+    await note(journal, stage, unreadable);
+    progress(unreadable.length);
+    let left = inspected.flatMap((file) => ('error' in file ? [] : [file]));
+    // Of files with the same content one goes in; the others are copies of it then, and if it failed the next one is tried.
+    while (left.length > 0) {
+      const { fresh, copies, twins } = await sorted(journal, stage, left, again);
+      const empty = fresh.filter((file) => file.shape.kind === 'empty');
+      counts.unchanged += copies.length;
+      counts.new += empty.length;
+      await note(journal, stage, [...copies.map((f) => entry(f, 'copy')), ...empty.map((f) => entry(f, 'ok'))]);
+      progress(copies.length + empty.length);
+      const odd = fresh.filter((file) => isOdd(file, source.content));
+      const sound = fresh.filter((file) => !odd.includes(file) && !empty.includes(file));
+      const byPath = new Map(fresh.map((file) => [file.path, file]));
+      for (const group of grouped(sound, header, size)) await intoBronze.group(group, byPath);
+      for (const file of odd) await intoBronze.decoded(file);
+      left = twins;
     }
-    const fresh = [...first.values()];
-    const empty = fresh.filter((file) => file.shape.kind === 'empty');
-    notes.push(...copies.map((file) => entry(file, 'copy')), ...empty.map((file) => entry(file, 'ok')));
-    counts.unchanged += copies.length;
-    counts.new += empty.length;
-    await note(journal, stage, notes);
-    progress(notes.length);
-    const odd = fresh.filter((file) => file.shape.kind === 'parquet' || isOdd(file, source.content));
-    const sound = fresh.filter((file) => !odd.includes(file) && !empty.includes(file));
-    const byPath = new Map(fresh.map((file) => [file.path, file]));
-    for (const group of grouped(sound, header, size)) await intoBronze.group(group, byPath);
-    for (const file of odd) await intoBronze.decoded(file);
-    if (twins.length > 0) await settleTwins(journal, stage, twins);
-    progress(twins.length);
   }
+  // The names of a flow log's fields went with the file.
+  if (source.content === 'json') for (const file of held.gone) await intoBronze.stored(file);
+}
+
+/** Which files are new, which copies of what went in before, and which have the content of another new one. */
+async function sorted(
+  journal: Journal,
+  stage: BronzeStage,
+  files: readonly NewFile[],
+  again: ReadonlySet<string>,
+): Promise<{ fresh: NewFile[]; copies: NewFile[]; twins: NewFile[] }> {
+  const hashes = files.map((file) => file.contentHash);
+  const known = await knownHashes(journal.engine, stage.source.source, hashes);
+  const fresh = new Map<string, NewFile>();
+  const copies: NewFile[] = [];
+  const twins: NewFile[] = [];
+  for (const file of files) {
+    if (known.has(file.contentHash) && !again.has(file.path)) copies.push(file);
+    else if (fresh.has(file.contentHash)) twins.push(file);
+    else fresh.set(file.contentHash, file);
+  }
+  return { fresh: [...fresh.values()], copies, twins };
 }
 
 const failed = (journal: Journal, file: Entry['file'], error: string): Entry => {
@@ -88,22 +125,9 @@ async function note(journal: Journal, stage: BronzeStage, entries: readonly Entr
   );
 }
 
-/** Files with the content of another one of this run: copies if that one went in, failed if it failed. */
-async function settleTwins(journal: Journal, stage: BronzeStage, twins: readonly NewFile[]): Promise<void> {
-  const hashes = twins.map((file) => file.contentHash);
-  const known = await knownHashes(journal.engine, stage.source.source, hashes);
-  const entries = twins.map((file) =>
-    known.has(file.contentHash)
-      ? entry(file, 'copy')
-      : failed(journal, file, 'it has the content of another file that could not be read'),
-  );
-  journal.result.files.unchanged += entries.filter((e) => e.status === 'copy').length;
-  await note(journal, stage, entries);
-}
-
 function taker(
   journal: Journal,
-  stage: BronzeStage,
+  { stage, expected }: Intake,
   result: StageResult,
   header: readonly string[] | undefined,
   progress: (files: number) => void,
@@ -116,19 +140,33 @@ function taker(
       new Map(
         (await journal.rows<{ file: string; records: bigint }>(statement)).map((r) => [r.file, Number(r.records)]),
       );
-    const entries = await journal.batch(async (batch) => {
+    const { entries, missed } = await journal.batch(async (batch) => {
       const steps = settlement(stage, group, batch, engine.dialect);
-      await journal.execute(arrivalStatements(stage, group, batch, engine.dialect));
+      await journal.execute(arrivalStatements(stage, group, batch, engine.dialect, expected));
       const toDecode = await journal.rows<{ file: string }>(steps.toDecode);
       if (toDecode.length > 0)
         throw new EngineError(`must be decoded: ${toDecode.map((r) => r.file).join(', ')}`, { ofData: true });
       if (steps.needsNumbers) await journal.execute([steps.numberLines]);
+      const [refusal] = await journal.rows<{ fault: string; records: bigint; example: string }>(steps.refusals);
+      if (refusal)
+        throw new EngineError(
+          `expectation not met by ${refusal.records} records, so nothing of their batch was taken in: ${refusal.fault.slice(FAIL.length)} (${refusal.example})`,
+        );
       const read = await counts(steps.records);
       const quarantined = await counts(steps.quarantined);
       const ignored = await counts(steps.ignored);
+      const refused =
+        quarantined.size === 0 ? [] : await journal.rows<{ fault: string; records: bigint }>(steps.reasons);
       await journal.execute([steps.leaveQuarantine]);
       if (quarantined.size > 0) await journal.execute([steps.toQuarantine]);
       if (quarantined.size + ignored.size > 0) await journal.execute([steps.dropFaulty]);
+      const missed: (readonly [Expectation, number])[] = expected.flatMap((one) =>
+        refused.filter((r) => r.fault === one.reason).map((r) => [one, Number(r.records)] as const),
+      );
+      for (const one of expected.filter((e) => e.otherwise === 'warn')) {
+        const [count] = await journal.rows<{ records: bigint }>(steps.unmet(one.holds));
+        missed.push([one, Number(count?.records ?? 0)]);
+      }
       const before = await counts(steps.stored);
       await journal.execute([steps.suspects]);
       const [suspects] = await journal.rows<{ n: bigint }>(steps.countSuspects);
@@ -151,8 +189,9 @@ function taker(
             ];
       });
       await journal.execute(ledgerStatements(engine, stage.source.source, batch, ledger));
-      return ledger;
+      return { entries: ledger, missed };
     });
+    for (const [one, records] of missed) unmet(result, one.name, one.otherwise, records);
     journal.result.files.new += entries.length;
     for (const one of entries) {
       result.rows_in += one.records;
@@ -176,7 +215,8 @@ function taker(
       const toDecode = named.length > 0 ? named : files.files;
       for (const path of toDecode) {
         const file = byPath.get(path);
-        if (file) await decoded(file);
+        if (file && files.layout === 'parquet') await refuse(file, error);
+        else if (file) await decoded(file);
       }
       await halves(
         files,
@@ -184,6 +224,12 @@ function taker(
         byPath,
       );
     }
+  }
+
+  /** No decoder can do better than the engine with Parquet. */
+  async function refuse(file: NewFile, error: unknown): Promise<void> {
+    await note(journal, stage, [failed(journal, file, message(error))]);
+    progress(1);
   }
 
   /** Goes on with halves, so that however many files are bad the good ones are read only a few times. */
@@ -199,21 +245,30 @@ function taker(
 
   /** Takes in one damaged or odd file by way of the decoder; a file that even that cannot read has failed. */
   async function decoded(file: NewFile): Promise<void> {
-    const folder = await mkdtemp(joinPath(tmpdir(), 'ocsf-medallion-'));
-    const ndjson = joinPath(folder, 'decoded.ndjson');
+    await using folder = await scratch();
+    const ndjson = joinPath(folder.path, 'decoded.ndjson');
     try {
       await decodeToNdjson(file.path, ndjson, { kind: stage.source.content, ...(header ? { header } : {}) });
       const one: FileGroup = { layout: 'decoded', files: [file.path], decoded: ndjson };
       await takeIn(one, new Map([[file.path, file]]));
     } catch (error) {
-      if (ofDisk(error)) throw new EngineError(`${message(error)}, while ${file.path} was decoded into ${folder}`);
+      if (ofDisk(error)) throw new EngineError(`${message(error)}, while ${file.path} was decoded into ${folder.path}`);
       if (error instanceof UserError || (error instanceof EngineError && !error.ofData)) throw error;
       await note(journal, stage, [failed(journal, file, message(error))]);
-    } finally {
-      await rm(folder, { recursive: true, force: true });
-      progress(1);
     }
+    progress(1);
   }
 
-  return { takeIn, group, decoded };
+  /** Takes in what the quarantine kept of a file that is gone. */
+  async function stored(path: string): Promise<void> {
+    const lines = await storedRecords(engine, stage.source.source, path, { kind: stage.source.content });
+    if (!lines) return;
+    await using folder = await scratch();
+    const ndjson = joinPath(folder.path, 'stored.ndjson');
+    await writeFile(ndjson, lines);
+    const one: FileGroup = { layout: 'decoded', files: [path], decoded: ndjson };
+    await takeIn(one, new Map([[path, { path, size: 0, mtime: 0 }]]));
+  }
+
+  return { group, decoded, stored };
 }

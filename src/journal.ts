@@ -1,3 +1,4 @@
+import type { Otherwise } from './bronze/expectations.ts';
 import { type Engine, rows } from './engine/engine.ts';
 import { state } from './plan.ts';
 import { call, literal, type Sql, spell, sql } from './sql/sql.ts';
@@ -11,6 +12,24 @@ export interface StageResult {
   rows_quarantined: number;
   seconds: number;
   error?: string;
+  /** Expectations that rows did not meet, and how many. */
+  unmet?: Unmet[];
+}
+
+/** How many rows of a stage did not meet an expectation, and what was done with them. */
+export interface Unmet {
+  readonly name: string;
+  readonly action: Otherwise;
+  records: number;
+}
+
+/** Adds to a stage's figures that rows did not meet an expectation. */
+export function unmet(result: StageResult, name: string, action: Otherwise, records: number): void {
+  if (records === 0) return;
+  result.unmet ??= [];
+  const before = result.unmet.find((one) => one.name === name && one.action === action);
+  if (before) before.records += records;
+  else result.unmet.push({ name, action, records });
 }
 
 /** What a run did; `ok` is false when a stage failed or a file could not be read. */
@@ -32,7 +51,9 @@ export type RunEvent =
     }
   | { readonly kind: 'progress'; readonly name: string; readonly done: number }
   | { readonly kind: 'done'; readonly result: StageResult }
-  | { readonly kind: 'warning'; readonly message: string };
+  | { readonly kind: 'warning'; readonly message: string }
+  | { readonly kind: 'begin'; readonly run_id: string }
+  | { readonly kind: 'end'; readonly result: RunResult };
 
 /** The figures of a stage before it did anything. */
 export const untouched = (name: string): StageResult => ({
@@ -146,7 +167,7 @@ export class Journal {
     const busy = this.result.stages.filter((s) => s.rows_in > 0 || s.rows_out > 0 || s.error !== undefined);
     if (!this.#begun && busy.length === 0) return;
     const error = this.result.stages.find((s) => s.error)?.error ?? null;
-    const { changes, runs, stages, watermarks } = state;
+    const { changes, expectations, runs, stages, watermarks } = state;
     await this.#write(async () => {
       await this.execute([
         this.spell(
@@ -155,6 +176,13 @@ export class Journal {
         ...busy.map((s) =>
           this.spell(
             sql`INSERT INTO ${stages} VALUES (${this.runId}, ${s.name}, ${s.rows_in}, ${s.rows_out}, ${s.rows_quarantined}, ${s.seconds}, ${s.error ?? null})`,
+          ),
+        ),
+        ...this.result.stages.flatMap((s) =>
+          (s.unmet ?? []).map((u) =>
+            this.spell(
+              sql`INSERT INTO ${expectations} VALUES (${this.runId}, ${s.name}, ${u.name}, ${u.action}, ${u.records})`,
+            ),
           ),
         ),
         this.spell(

@@ -2,6 +2,7 @@ import { readFile } from 'node:fs/promises';
 import { dirname, resolve } from 'node:path';
 import { z } from 'zod';
 import { nearNames, own } from '../ocsf/schema.ts';
+import { expectations } from './bronze/expectations.ts';
 import { sources } from './bronze/index.ts';
 import { UserError } from './engine/engine.ts';
 import { detections, summaries } from './gold/index.ts';
@@ -22,6 +23,10 @@ const files = z.strictObject({
   format: z.string().min(1).optional(),
   /** No file there yet is no mistake. */
   optional: z.boolean().optional(),
+  /** What happens to records that do not meet an expectation, where that is not what the expectation says itself. */
+  expect: z
+    .strictObject(Object.fromEntries(expectations.map((e) => [e.name, z.enum(e.choices).optional()])))
+    .optional(),
 });
 
 const engine = z.discriminatedUnion('type', [
@@ -50,15 +55,16 @@ const engine = z.discriminatedUnion('type', [
   }),
 ]);
 
+const classes = [...new Set(mappings.map((m) => m.class.class))].sort();
+const rules = detections.map((d) => bare(d.name));
+const rollUps = summaries.map((s) => bare(s.name));
+
 const bronze = z.partialRecord(names(Object.keys(sources)), files);
 const sections = {
   engine,
   bronze,
-  silver: selection([...new Set(mappings.map((m) => m.class.class))]),
-  gold: z.strictObject({
-    detections: selection(detections.map((d) => bare(d.name))),
-    summaries: selection(summaries.map((s) => bare(s.name))),
-  }),
+  silver: selection(classes),
+  gold: z.strictObject({ detections: selection(rules), summaries: selection(rollUps) }),
 };
 
 /** The manifest as it is written: `pipelines.json`. */
@@ -89,45 +95,90 @@ function hint(wrong: string, valid: readonly string[]): string {
   return `${near ? `did you mean "${near}"? ` : ''}Valid: ${quoted(valid)}`;
 }
 
-/** The keys that a place in the manifest may have. */
-function validKeys(path: readonly PropertyKey[]): string[] {
-  const [head, second] = path;
-  if (head === undefined) return Object.keys(manifestSchema.shape);
-  if (head === 'targets')
-    return path.length > 1 ? (path.length === 2 ? Object.keys(sections) : validKeys(path.slice(2))) : [];
-  if (head === 'bronze') return second === undefined ? Object.keys(sources) : Object.keys(files.shape);
-  if (head === 'gold') return Object.keys(sections.gold.shape);
-  if (head === 'engine') return [...new Set(engine.options.flatMap((option) => Object.keys(option.shape)))];
-  return [];
-}
+const engineTypes = engine.options.map((option) => option.shape.type.value);
 
-function explain(issue: z.core.$ZodIssue, input: unknown): string[] {
-  const where = issue.path.join('.') || 'the top level';
-  if (issue.code === 'unrecognized_keys')
-    return issue.keys.map((key) => `${where}: unknown key "${key}"; ${hint(key, validKeys(issue.path))}`);
-  if (issue.code === 'invalid_key') {
-    const key = String(issue.path.at(-1));
-    return [
-      `${issue.path.slice(0, -1).join('.')}: unknown key "${key}"; ${hint(key, validKeys(issue.path.slice(0, -1)))}`,
-    ];
-  }
-  if (issue.code === 'invalid_union') {
-    const inner =
-      issue.errors.flat().find((i) => i.code === 'invalid_value' && i.values.length > 1) ?? issue.errors.flat().at(-1);
-    if (inner) return explain({ ...inner, path: [...issue.path, ...inner.path] } as z.core.$ZodIssue, input);
-  }
-  const value = issue.path.reduce<unknown>(
+/** The place in a section, be it the manifest's own or a target's. */
+const placeOf = (path: readonly PropertyKey[]): readonly PropertyKey[] =>
+  path[0] === 'targets' && path.length > 2 ? path.slice(2) : path;
+
+const valueAt = (input: unknown, path: readonly PropertyKey[]): unknown =>
+  path.reduce<unknown>(
     (at, key) => (typeof at === 'object' && at !== null ? (at as Record<PropertyKey, unknown>)[key] : undefined),
     input,
   );
-  if (issue.code === 'invalid_value') {
-    const valid = issue.values.map(String);
-    return [
-      `${where}: ${value === undefined ? 'missing' : JSON.stringify(value)}; ${typeof value === 'string' ? hint(value, valid) : `Valid: ${quoted(valid)}`}`,
-    ];
+
+/** The keys that a place in the manifest may have. */
+function validKeys(path: readonly PropertyKey[], input: unknown): string[] {
+  if (path.length === 0) return Object.keys(manifestSchema.shape);
+  if (path[0] === 'targets' && path.length === 2) return Object.keys(sections);
+  const [head, ...rest] = placeOf(path);
+  if (head === 'bronze') return rest.length === 0 ? Object.keys(sources) : Object.keys(files.shape);
+  if (head === 'gold') return Object.keys(sections.gold.shape);
+  if (head !== 'engine') return [];
+  if (rest.length > 0) return Object.keys(secret.shape);
+  const type = valueAt(input, [...path, 'type']);
+  return engine.options.filter((o) => o.shape.type.value === type).flatMap((o) => Object.keys(o.shape));
+}
+
+/** The names that a list at a place in the manifest may hold. */
+function validNames(path: readonly PropertyKey[]): readonly string[] {
+  const place = placeOf(path).join('.');
+  if (place === 'silver') return classes;
+  if (place === 'gold.detections') return rules;
+  return place === 'gold.summaries' ? rollUps : [];
+}
+
+const KINDS: Readonly<Record<string, string>> = {
+  array: 'a list',
+  boolean: 'true or false',
+  int: 'a whole number',
+  number: 'a number',
+  object: 'an object',
+  string: 'text',
+};
+
+/** What zod expected in place of a value. */
+function expected(issue: z.core.$ZodRawIssue | z.core.$ZodIssue, path: readonly PropertyKey[]): string {
+  if (issue.code === 'invalid_value') return quoted((issue.values as unknown[]).map(String));
+  if (issue.code !== 'invalid_type') return issue.message ?? '';
+  const names = issue.expected === 'array' ? validNames(path) : [];
+  return `${KINDS[String(issue.expected)] ?? issue.expected}${names.length > 0 ? ` of ${quoted(names)}` : ''}`;
+}
+
+function explain(issue: z.core.$ZodIssue, input: unknown): string[] {
+  const { path } = issue;
+  const where = path.join('.') || 'the top level';
+  const value = valueAt(input, path);
+  const choice = (valid: readonly string[]): string =>
+    `${where}: ${typeof value === 'string' ? `${JSON.stringify(value)}; ${hint(value, valid)}` : `${value === undefined ? 'missing; ' : ''}${hint('', valid)}`}`;
+  switch (issue.code) {
+    case 'unrecognized_keys':
+      return issue.keys.map((key) => `${where}: unknown key "${key}"; ${hint(key, validKeys(path, input))}`);
+    case 'invalid_key': {
+      const key = String(path.at(-1));
+      const above = path.slice(0, -1);
+      return [`${above.join('.')}: unknown key "${key}"; ${hint(key, validKeys(above, input))}`];
+    }
+    case 'invalid_union': {
+      if (issue.errors.length === 0) return [choice(engineTypes)];
+      const entered = issue.errors.find((branch) =>
+        branch.some((i) => i.path.length > 0 || i.code === 'unrecognized_keys'),
+      );
+      if (entered && value !== undefined)
+        return entered.flatMap((i) => explain({ ...i, path: [...path, ...i.path] } as z.core.$ZodIssue, input));
+      const all = [...new Set(issue.errors.flat().map((i) => expected(i, path)))].join(' or ');
+      const shown = typeof value === 'string' ? `${JSON.stringify(value)}; ` : '';
+      return [`${where}: ${value === undefined ? 'missing; ' : shown}expected ${all}`];
+    }
+    case 'invalid_value':
+      return [choice(issue.values.map(String))];
+    case 'invalid_type':
+      return [`${where}: ${value === undefined ? 'missing; ' : ''}expected ${expected(issue, path)}`];
+    case 'too_small':
+      return [`${where}: ${issue.origin === 'number' ? `must be above ${issue.minimum}` : 'must not be empty'}`];
+    default:
+      return [`${where}: ${issue.message}`];
   }
-  if (value === undefined) return [`${where}: missing`];
-  return [`${where}: ${issue.message}`];
 }
 
 /** How much of a text is the beginning of some JSON, in characters: V8 does not always say where it stopped. */
@@ -157,8 +208,8 @@ function parseJson(text: string, file: string): unknown {
     return JSON.parse(text);
   } catch (error) {
     const line = text.slice(0, soundUntil(text)).split('\n').length;
-    const [message = ''] = (error instanceof Error ? error.message : String(error)).split(/, "| in JSON at/);
-    throw new UserError(`${file}, line ${line}: not JSON: ${message}`);
+    const [message = ''] = (error instanceof Error ? error.message : String(error)).split(/, (?:\.{3})?"| in JSON at/);
+    throw new UserError(`${file}, line ${line}: not JSON: ${message.replaceAll('\n', '\\n')}`);
   }
 }
 

@@ -1,10 +1,12 @@
 import { nearNames } from '../ocsf/schema.ts';
+import type { Expectation } from './bronze/expectations.ts';
 import { sources } from './bronze/index.ts';
-import { arrivals, DECODE, type FileGroup, IGNORED } from './bronze/read.ts';
+import { arrivals, DECODE, FAIL, type FileGroup, IGNORED } from './bronze/read.ts';
 import { bronzeColumns } from './bronze/source.ts';
 import { UserError } from './engine/engine.ts';
 import { detections, summaries, views } from './gold/index.ts';
 import type { Manifest } from './manifest.ts';
+import { hasRequired } from './silver/expectations.ts';
 import { mappings } from './silver/index.ts';
 import { classOfRow, ROUTED } from './silver/mapping.ts';
 import { silverStages } from './silver/stages.ts';
@@ -73,6 +75,13 @@ export const state = {
     { name: 'ended_at', type: 'timestamp' },
     { name: 'ok', type: 'boolean' },
     { name: 'error', type: 'text' },
+  ]),
+  expectations: table('expectations', [
+    { name: 'run_id', type: 'text' },
+    { name: 'stage', type: 'text' },
+    { name: 'name', type: 'text' },
+    { name: 'action', type: 'text' },
+    { name: 'records', type: 'long' },
   ]),
   stages: table('stages', [
     { name: 'run_id', type: 'text' },
@@ -314,8 +323,13 @@ export interface Batch {
 }
 
 /** Inserts the records of a group of files into bronze, faulty ones with their fault. */
-export const arrivalStatements = (stage: BronzeStage, group: FileGroup, batch: Batch, dialect: Dialect): string[] =>
-  dialect.append(stage.table, arrivals(stage.source, group, batch));
+export const arrivalStatements = (
+  stage: BronzeStage,
+  group: FileGroup,
+  batch: Batch,
+  dialect: Dialect,
+  expected?: readonly Expectation[],
+): string[] => dialect.append(stage.table, arrivals(stage.source, group, batch, expected));
 
 const SUSPECTS = 'suspects';
 const text = (statement: Sql, dialect: Dialect): string => spell(statement, dialect);
@@ -328,6 +342,19 @@ export function settlement(stage: BronzeStage, group: FileGroup, batch: Batch, d
   return {
     /** Files that must be decoded before they can be read. */
     toDecode: text(sql`SELECT DISTINCT file FROM ${bronze} WHERE ${mine} AND starts_with(fault, ${DECODE})`, dialect),
+    /** What refuses the whole batch, and an example. */
+    refusals: text(
+      sql`SELECT fault, count(*) AS records, min(file || ', record ' || position) AS example FROM ${bronze} WHERE ${mine} AND starts_with(fault, ${FAIL}) GROUP BY fault`,
+      dialect,
+    ),
+    /** Records by what they were refused for. */
+    reasons: text(
+      sql`SELECT fault, count(*) AS records FROM ${bronze} WHERE ${mine} AND fault IS NOT NULL AND NOT starts_with(fault, ${IGNORED}) GROUP BY fault`,
+      dialect,
+    ),
+    /** How many of the batch's records do not meet a condition. */
+    unmet: (holds: Sql) =>
+      text(sql`SELECT count(*) AS records FROM ${bronze} WHERE ${mine} AND NOT coalesce(${holds}, FALSE)`, dialect),
     /** Records of each file. */
     records: text(sql`${byFile} GROUP BY file`, dialect),
     quarantined: text(
@@ -343,7 +370,7 @@ FROM (SELECT file, min(position) AS first FROM ${bronze} WHERE ${mine} GROUP BY 
     ),
     needsNumbers: group.layout === 'lines' || group.layout === 'text',
     toQuarantine: text(
-      sql`INSERT INTO ${state.quarantine} SELECT ${bronze.source}, file, position, fault, left(raw, 65536), batch, run_id, ingested_at
+      sql`INSERT INTO ${state.quarantine} SELECT ${bronze.source}, file, position, fault, left(coalesce(raw, 'null'), 65536), batch, run_id, ingested_at
 FROM ${bronze} WHERE ${mine} AND fault IS NOT NULL AND NOT starts_with(fault, ${IGNORED})`,
       dialect,
     ),
@@ -440,6 +467,13 @@ export function feedStatements(stage: SilverStage, source: string, dialect: Dial
       return statements;
     });
 }
+
+/** How many of the rows that this transaction added to a class lack what OCSF requires of them. DuckDB only: rows that are not committed have the highest row ids. */
+export const lackingRequired = (stage: SilverStage, dialect: Dialect): string =>
+  text(
+    sql`SELECT count(*) AS records FROM ${stage.table as Relation} WHERE rowid >= 36028797018960000 AND NOT ${hasRequired(stage.class, stage.table)}`,
+    dialect,
+  );
 
 /** Says which hours of a class the routed rows touched. */
 export const changesOfRouted = (stage: SilverStage, id: number, dialect: Dialect): string =>

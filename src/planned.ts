@@ -1,5 +1,6 @@
 import { grouped, inspect, isOdd, listFiles, type NewFile } from './bronze/files.ts';
 import { type Engine, rows } from './engine/engine.ts';
+import { changedFiles } from './ledger.ts';
 import type { FileSettings, Manifest } from './manifest.ts';
 import {
   allStages,
@@ -7,18 +8,22 @@ import {
   feedStatements,
   ownRows,
   pipelineOf,
+  type Range,
   rangeRows,
   routeStatement,
   selected,
   state,
   touched,
 } from './plan.ts';
-import { join, literal, spell, sql } from './sql/sql.ts';
+import { backfillOf, EVER } from './run.ts';
+import { list, spell, sql } from './sql/sql.ts';
 
 /** What a plan looks at. */
 export interface PlanOptions {
   readonly select?: readonly string[];
   readonly full?: boolean;
+  readonly since?: Date;
+  readonly until?: Date;
   /** Also spell the statements. */
   readonly sql?: boolean;
 }
@@ -37,10 +42,17 @@ export interface Planned {
   readonly files: { readonly new: number; readonly unchanged: number };
 }
 
+const moment = (millis: number): string => new Date(millis).toISOString().replace(/:00\.000Z$/, 'Z');
+const shown = ({ from, until }: Range): string =>
+  [from > EVER.from ? `from ${moment(from)}` : '', until < EVER.until ? `until ${moment(until)}` : '']
+    .filter(Boolean)
+    .join(' ');
+
 /** What a run would do and why; writes nothing. Of stages whose input is still to come it shows the statements with `:from` and `:until`. */
 export async function planOf(manifest: Manifest, engine: Engine, options: PlanOptions = {}): Promise<Planned> {
   const pipeline = pipelineOf(manifest);
   const { dialect } = engine;
+  const backfill = backfillOf(options);
   const wanted = options.select ? selected(pipeline, options.select) : new Set(allStages(pipeline).map((s) => s.name));
   const there = await rows<{ name: string }>(
     engine,
@@ -64,25 +76,20 @@ export async function planOf(manifest: Manifest, engine: Engine, options: PlanOp
     stages.push({ ...stage, ...(options.sql && stage.action !== 'nothing' ? { statements: statements() } : {}) });
   };
 
+  const extent = async (table: string): Promise<string> => {
+    const [rowsOf] = await known<{ n: bigint; least: bigint | null; most: bigint | null }>(
+      { name: table },
+      spell(sql`SELECT count(*) AS n, min(time) AS least, max(time) AS most FROM ${{ name: table }}`, dialect),
+    );
+    if (!rowsOf || rowsOf.least === null || rowsOf.most === null) return '';
+    return `: ${rowsOf.n} rows ${shown({ from: Number(rowsOf.least), until: Number(rowsOf.most) })}`;
+  };
+
   for (const stage of pipeline.bronze) {
     if (!wanted.has(stage.name)) continue;
     const settings = manifest.bronze[stage.source.source] as FileSettings;
     const listed = await listFiles(stage.source.source, settings, manifest.folder);
-    const ledger = new Map(
-      (
-        await known<{ path: string; size: bigint; mtime: bigint }>(
-          state.files,
-          spell(
-            sql`SELECT path, size, mtime FROM ${state.files} WHERE source = ${stage.source.source} AND status <> 'failed' ORDER BY batch NULLS LAST`,
-            dialect,
-          ),
-        )
-      ).map((f) => [f.path, f]),
-    );
-    const fresh = listed.filter((f) => {
-      const before = ledger.get(f.path);
-      return !before || Number(before.size) !== f.size || Number(before.mtime) !== f.mtime;
-    });
+    const fresh = there.has(state.files.name) ? await changedFiles(engine, stage.source.source, listed) : listed;
     files.new += fresh.length;
     files.unchanged += listed.length - fresh.length;
     const bytes = fresh.reduce((sum, f) => sum + f.size, 0);
@@ -111,16 +118,16 @@ export async function planOf(manifest: Manifest, engine: Engine, options: PlanOp
     add(
       {
         name: stage.name,
-        action: rebuild ? 'rebuild' : fed.length > 0 ? 'merge' : 'nothing',
+        action: rebuild ? 'rebuild' : backfill ? 'replace' : fed.length > 0 ? 'merge' : 'nothing',
         why: rebuild
           ? first
             ? 'never filled'
-            : options.full
-              ? '--full'
-              : 'its mapping changed'
-          : fed.length > 0
-            ? `new rows in ${fed.map((f) => f.name).join(', ')}`
-            : 'nothing new in its sources',
+            : `${options.full ? '--full' : 'its mapping changed'}${await extent(stage.table.name)}`
+          : backfill
+            ? `the events ${shown(backfill)}${fed.length > 0 ? ', and new rows' : ''}`
+            : fed.length > 0
+              ? `new rows in ${fed.map((f) => f.name).join(', ')}`
+              : 'nothing new in its sources',
       },
       () =>
         stage.feeds.flatMap((feed) => {
@@ -138,10 +145,8 @@ export async function planOf(manifest: Manifest, engine: Engine, options: PlanOp
     const waiting = await known<{ hour: bigint }>(
       state.changes,
       spell(
-        sql`SELECT DISTINCT hour FROM ${state.changes} WHERE relation IN (${join(
-          stage.inputs.map((i) => literal(i.name)),
-          sql`, `,
-        )}) AND id > (SELECT coalesce(max(position), 0) FROM ${state.watermarks} WHERE stage = ${stage.name} AND input = 'changes')`,
+        sql`SELECT DISTINCT hour FROM ${state.changes} WHERE relation IN (${list(stage.inputs.map((i) => i.name))})
+          AND id > (SELECT coalesce(max(position), 0) FROM ${state.watermarks} WHERE stage = ${stage.name} AND input = 'changes')`,
         dialect,
       ),
     );
@@ -153,22 +158,23 @@ export async function planOf(manifest: Manifest, engine: Engine, options: PlanOp
             waiting.map((w) => Number(w.hour)),
             stage,
           );
-    const action = rebuild ? 'rebuild' : fed.length > 0 || waiting.length > 0 ? 'replace' : 'nothing';
+    const due = fed.length > 0 || waiting.length > 0 || backfill !== undefined;
+    const action = rebuild ? 'rebuild' : due ? 'replace' : 'nothing';
     add(
       {
         name: stage.name,
         action,
         why: rebuild
           ? definitions.has(stage.name)
-            ? options.full
-              ? '--full'
-              : 'it or its input changed its definition'
+            ? `${options.full ? '--full' : 'it or its input changed its definition'}${await extent(stage.table.name)}`
             : 'never filled'
-          : fed.length > 0
-            ? `the hours that new rows of ${fed.map((f) => f.name).join(', ')} touch`
-            : waiting.length > 0
-              ? `${waiting.length} hours changed`
-              : 'nothing new in its inputs',
+          : backfill
+            ? `the events ${shown(backfill)}, and what they touch`
+            : fed.length > 0
+              ? `the hours that new rows of ${fed.map((f) => f.name).join(', ')} touch`
+              : waiting.length > 0
+                ? `${waiting.length} hours changed${ranges && ranges !== 'all' ? `, so ${ranges.map(shown).join(', ')}` : ''}`
+                : 'nothing new in its inputs',
       },
       () => dialect.replace(stage.table, ownRows(stage, ranges), rangeRows(stage, ranges, dialect)),
     );

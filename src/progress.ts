@@ -35,6 +35,9 @@ export function progressOn(stream: NodeJS.WriteStream): { onEvent: (event: RunEv
       case 'warning':
         close();
         stream.write(`warning: ${printable(event.message)}\n`);
+        return;
+      default:
+        return;
     }
   };
   return { onEvent, close };

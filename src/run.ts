@@ -1,9 +1,10 @@
+import { expectationsOf } from './bronze/expectations.ts';
 import { type BatchSize, batchSize, type ListedFile, listFiles } from './bronze/files.ts';
 import { type Engine, EngineError, rows, UserError } from './engine/engine.ts';
 import { findings } from './gold/detection.ts';
 import { triage } from './gold/triage.ts';
-import { ingest } from './ingest.ts';
-import { Journal, message, type RunEvent, type RunResult, type StageResult, untouched } from './journal.ts';
+import { clearScratch, ingest } from './ingest.ts';
+import { Journal, message, type RunEvent, type RunResult, type StageResult, unmet, untouched } from './journal.ts';
 import type { FileSettings, Manifest } from './manifest.ts';
 import {
   allStages,
@@ -14,6 +15,7 @@ import {
   feedStatements,
   forgetDefinitions,
   hoursOf,
+  lackingRequired,
   moveWatermark,
   ownRows,
   type Pipeline,
@@ -29,6 +31,7 @@ import {
   viewStatements,
   withRange,
 } from './plan.ts';
+import { REQUIRED } from './silver/expectations.ts';
 import { hashOf } from './sql/hash.ts';
 import { identifier, join, list, type Relation, type Sql, sql } from './sql/sql.ts';
 import type { BronzeStage, RangeStage, SilverStage, Stage } from './stage.ts';
@@ -43,6 +46,8 @@ export interface RunOptions {
   /** Also compute silver and gold again for events from this time on, and before that one; either may be left out. */
   readonly since?: Date;
   readonly until?: Date;
+  /** Also take in again what is in quarantine. */
+  readonly replay?: boolean;
   /** How much one transaction takes at most: bytes and files on the way into bronze, rows on the way into silver. */
   readonly batch?: Partial<BatchSize & { readonly rows: number }>;
   readonly onEvent?: (event: RunEvent) => void;
@@ -51,7 +56,7 @@ export interface RunOptions {
 /** The rows that a silver transaction takes at most, if one batch is not larger. */
 const SILVER_ROWS = 400_000;
 /** The years in which an event can be. */
-const EVER: Range = { from: Date.UTC(1900, 0, 1), until: Date.UTC(2200, 0, 1) };
+export const EVER: Range = { from: Date.UTC(1900, 0, 1), until: Date.UTC(2200, 0, 1) };
 
 /** The range of event time that a run computes again; undefined where it only takes in what is new. */
 export function backfillOf({ since, until }: Pick<RunOptions, 'since' | 'until'>): Range | undefined {
@@ -111,7 +116,9 @@ class Run {
   }
 
   async all(): Promise<RunResult> {
+    this.#journal.tell({ kind: 'begin', run_id: this.#journal.runId });
     const listed = await this.#list();
+    await clearScratch();
     await prepare(this.#engine, this.#pipeline);
     await this.#journal.load();
     const definitions = await this.#journal.rows<{ stage: string; hash: string }>(
@@ -121,9 +128,14 @@ class Run {
     const size = { ...batchSize, ...this.#options.batch };
     for (const stage of this.#pipeline.bronze)
       await this.#stage(stage, async (result) => {
-        const { format } = this.#manifest.bronze[stage.source.source] as FileSettings;
+        const { format, expect } = this.#manifest.bronze[stage.source.source] as FileSettings;
+        const expected = expectationsOf(stage.source.source, expect);
         const files = listed.get(stage.name) ?? [];
-        await ingest(this.#journal, { stage, listed: files, format, again: new Set(), size }, result);
+        await ingest(
+          this.#journal,
+          { stage, listed: files, format, expected, replay: this.#options.replay ?? false, size },
+          result,
+        );
       });
     await this.#silver();
     await this.#rangeTables();
@@ -131,6 +143,7 @@ class Run {
     for (const stage of this.#pipeline.ranges) await this.#range(stage);
     for (const stage of this.#pipeline.views) await this.#view(stage);
     await this.#journal.close();
+    this.#journal.tell({ kind: 'end', result: this.#journal.result });
     return this.#journal.result;
   }
 
@@ -319,6 +332,8 @@ class Run {
           const changed = await this.#journal.execute(feedStatements(stage, bronze.source.source, dialect));
           await this.#journal.execute([changesOfRouted(stage, change, dialect)]);
           await this.#journal.execute(moveWatermark(stage.name, bronze.name, chunk.until, dialect));
+          const [lacking] = await this.#journal.rows<{ records: bigint }>(lackingRequired(stage, dialect));
+          unmet(result, REQUIRED, 'warn', Number(lacking?.records ?? 0));
           return changed;
         });
         result.rows_in += n;

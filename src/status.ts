@@ -13,8 +13,11 @@ export interface SourceStatus {
   readonly records: number;
   readonly stored: number;
   readonly duplicates: number;
+  /** records = stored + duplicates + quarantined + ignored, over all readings of all files. */
   readonly quarantined: number;
   readonly ignored: number;
+  /** Records that are in quarantine now: a file that is read again takes its own out first. */
+  readonly in_quarantine: number;
   /** Events that share an id and differ in content; each is kept. */
   readonly conflicts: number;
   readonly newest_event: string | null;
@@ -26,8 +29,9 @@ export interface PastRun {
   readonly run_id: string;
   readonly version: string;
   readonly started_at: string;
-  readonly seconds: number;
-  readonly ok: boolean;
+  /** Null, like `ok`, of a run that was cut off, or that is at work. */
+  readonly seconds: number | null;
+  readonly ok: boolean | null;
   readonly error: string | null;
 }
 
@@ -37,6 +41,13 @@ export interface Status {
   readonly sources: readonly SourceStatus[];
   readonly tables: readonly { readonly table: string; readonly rows: number }[];
   readonly quarantine: readonly { readonly source: string; readonly reason: string; readonly records: number }[];
+  /** Expectations that were not met, over all runs. */
+  readonly expectations: readonly {
+    readonly stage: string;
+    readonly name: string;
+    readonly action: string;
+    readonly records: number;
+  }[];
   readonly alerts: readonly { readonly rule: string; readonly severity: string; readonly alerts: number }[];
   /** Rules whose logs never arrived: they are idle, not quiet. */
   readonly idle_rules: readonly { readonly rule: string; readonly requires: string }[];
@@ -52,15 +63,15 @@ export async function statusOf(manifest: Manifest, engine: Engine, now: Date = n
     sql`SELECT table_schema || '.' || table_name AS name FROM information_schema.tables`,
   ).then((found) => new Set(found.map((t) => t.name)));
   if (!there.has(state.files.name))
-    return { runs: [], sources: [], tables: [], quarantine: [], alerts: [], idle_rules: [] };
+    return { runs: [], sources: [], tables: [], quarantine: [], expectations: [], alerts: [], idle_rules: [] };
   const pipeline = pipelineOf(manifest);
   const millis = (column: Sql): Sql => call((f) => f.millisOfTimestamp(column));
   const past = await read<{
     run_id: string;
     version: string;
     started: bigint;
-    ended: bigint;
-    ok: boolean;
+    ended: bigint | null;
+    ok: boolean | null;
     error: string | null;
   }>(
     sql`SELECT run_id, version, ${millis(sql`started_at`)} AS started, ${millis(sql`ended_at`)} AS ended, ok, error FROM ${state.runs} ORDER BY started DESC NULLS LAST LIMIT ${RUNS}`,
@@ -69,8 +80,9 @@ export async function statusOf(manifest: Manifest, engine: Engine, now: Date = n
   for (const { source, name } of pipeline.bronze) {
     if (!there.has(name)) continue;
     const [files] = await read<Record<string, bigint | null>>(
-      sql`SELECT count(DISTINCT path) AS files, count(DISTINCT path) FILTER (WHERE status = 'failed') AS failed, sum(records) AS records, sum(stored) AS stored,
-        sum(duplicates) AS duplicates, sum(quarantined) AS quarantined, sum(ignored) AS ignored FROM ${state.files} WHERE source = ${source.source}`,
+      sql`SELECT count(DISTINCT path) AS files, count(*) FILTER (WHERE status = 'failed') AS failed, sum(records) AS records, sum(stored) AS stored,
+        sum(duplicates) AS duplicates, sum(quarantined) AS quarantined, sum(ignored) AS ignored,
+        (SELECT count(*) FROM ${state.quarantine} WHERE source = ${source.source}) AS in_quarantine FROM ${state.files} WHERE source = ${source.source}`,
     );
     const [events] = await read<{ newest: bigint | null; conflicts: bigint }>(
       sql`SELECT (SELECT max(time) FROM ${source}) AS newest, (SELECT count(*) FROM (SELECT uid FROM ${source} WHERE hash IS NOT NULL GROUP BY uid HAVING count(*) > 1) AS twice) AS conflicts`,
@@ -86,6 +98,7 @@ export async function statusOf(manifest: Manifest, engine: Engine, now: Date = n
       duplicates: count('duplicates'),
       quarantined: count('quarantined'),
       ignored: count('ignored'),
+      in_quarantine: count('in_quarantine'),
       conflicts: Number(events?.conflicts ?? 0),
       newest_event: newest === null ? null : new Date(newest).toISOString(),
       lag_seconds: newest === null ? null : Math.round((now.getTime() - newest) / 1000),
@@ -106,6 +119,11 @@ export async function statusOf(manifest: Manifest, engine: Engine, now: Date = n
   const quarantine = await read<{ source: string; reason: string; records: bigint }>(
     sql`SELECT source, reason, count(*) AS records FROM ${state.quarantine} GROUP BY source, reason ORDER BY records DESC NULLS LAST, source NULLS LAST, reason NULLS LAST`,
   );
+  const unmet = there.has(state.expectations.name)
+    ? await read<{ stage: string; name: string; action: string; records: bigint }>(
+        sql`SELECT stage, name, action, CAST(sum(records) AS BIGINT) AS records FROM ${state.expectations} GROUP BY stage, name, action ORDER BY stage NULLS LAST, name NULLS LAST, action NULLS LAST`,
+      )
+    : [];
   const alerts = await read<{ rule: string; severity: string; alerts: bigint }>(
     sql`SELECT finding_info.analytic.name AS rule, severity, count(*) AS alerts FROM gold.findings GROUP BY ALL ORDER BY alerts DESC NULLS LAST, rule NULLS LAST`,
   );
@@ -122,13 +140,14 @@ export async function statusOf(manifest: Manifest, engine: Engine, now: Date = n
       run_id,
       version,
       started_at: new Date(Number(started)).toISOString(),
-      seconds: (Number(ended) - Number(started)) / 1000,
+      seconds: ended === null ? null : (Number(ended) - Number(started)) / 1000,
       ok,
       error,
     })),
     sources,
     tables: counted.map((t) => ({ table: t.table, rows: Number(t.rows) })),
     quarantine: quarantine.map((q) => ({ ...q, records: Number(q.records) })),
+    expectations: unmet.map((u) => ({ ...u, records: Number(u.records) })),
     alerts: alerts.map((a) => ({ ...a, alerts: Number(a.alerts) })),
     idle_rules: idle.map((d) => ({ rule: d.rule.name, requires: d.rule.requires })),
   };

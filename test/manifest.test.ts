@@ -86,36 +86,34 @@ describe('a mistake is named with its place and what would be right:', () => {
       { ...good, engine: { path: 'x' } },
       one('engine.type: missing; Valid: "duckdb", "spark", "databricks"'),
     ],
-    ['an engine without a path', { ...good, engine: { type: 'duckdb' } }, one('engine.path: missing')],
-    ['a missing section', { ...good, silver: undefined }, one('silver: missing')],
+    ['an engine without a path', { ...good, engine: { type: 'duckdb' } }, one('engine.path: missing; expected text')],
     [
-      'a text where an object belongs',
-      { ...good, engine: 'duckdb' },
-      one('engine: Invalid input: expected object, received string'),
+      'a missing section',
+      { ...good, silver: undefined },
+      expect.stringMatching(
+        /^pipelines.json has a mistake:\n {2}silver: missing; expected "all" or a list of "account_change", /,
+      ),
     ],
+    ['a text where an object belongs', { ...good, engine: 'duckdb' }, one('engine: expected an object')],
     [
       'a number for a path',
       { ...good, bronze: { cloudtrail: { path: 5 } } },
-      one('bronze.cloudtrail.path: Invalid input: expected string, received number'),
+      one('bronze.cloudtrail.path: expected text or a list'),
     ],
     [
       'an empty path',
       { ...good, bronze: { cloudtrail: { path: '' } } },
-      one('bronze.cloudtrail.path: Too small: expected string to have >=1 characters'),
+      one('bronze.cloudtrail.path: must not be empty'),
     ],
     [
       'a size without a unit',
       { ...good, engine: { ...good.engine, memory: '2' } },
       one('engine.memory: a size such as "2GB"'),
     ],
-    [
-      'no threads',
-      { ...good, engine: { ...good.engine, threads: 0 } },
-      one('engine.threads: Too small: expected number to be >0'),
-    ],
-    ['a list instead of a manifest', [], one('the top level: Invalid input: expected object, received array')],
+    ['no threads', { ...good, engine: { ...good.engine, threads: 0 } }, one('engine.threads: must be above 0')],
+    ['a list instead of a manifest', [], one('the top level: expected an object')],
   ])('%s', (_, input, message) => {
-    expect(mistake(input)).toBe(message);
+    expect(mistake(input)).toEqual(message);
   });
 
   test('a misspelt class, rule or summary, with the near one and all valid ones', () => {
@@ -125,8 +123,12 @@ describe('a mistake is named with its place and what would be right:', () => {
     expect(mistake({ ...good, gold: { detections: ['root_console_logon'], summaries: 'all' } })).toMatch(
       /gold\.detections\.0: "root_console_logon"; did you mean "root_console_login"\? Valid: "access_key_for_another_user"/,
     );
-    expect(mistake({ ...good, gold: { detections: 'all', summaries: 'al' } })).toMatch(/gold\.summaries: /);
-    expect(mistake({ ...good, silver: 'some' })).toMatch(/silver: .*"all"/);
+    expect(mistake({ ...good, gold: { detections: 'all', summaries: 'al' } })).toMatch(
+      /gold\.summaries: "al"; expected "all" or a list of "api_calls_hourly"/,
+    );
+    expect(mistake({ ...good, silver: 'some' })).toMatch(
+      /silver: "some"; expected "all" or a list of "account_change", /,
+    );
   });
 
   test('every mistake of a manifest at once', () => {
@@ -173,7 +175,7 @@ describe('a manifest file', () => {
 
   test.each([
     ['{\n  "engine": {,\n}', 2],
-    ['{\n  "engine": 1,\n  "silver": tru\n}', 4],
+    ['{\n  "engine": 1,\n  "silver": tru\n}', 3],
     ['{\n  "a": 1,\n}', 3],
     ["{\n  'a': 1\n}", 2],
     ['{\n  "a": 1 // no\n}', 2],
@@ -186,7 +188,8 @@ describe('a manifest file', () => {
     const [path = ''] = await write(await folder(), { 'pipelines.json': text });
     const refused = await readManifest(path).catch((error: unknown) => error);
     expect(refused).toBeInstanceOf(UserError);
-    expect((refused as UserError).message).toMatch(`${path}, line ${line}: not JSON: `);
+    expect((refused as UserError).message).toContain(`${path}, line ${line}: not JSON: `);
+    expect((refused as UserError).message).not.toContain('\n');
   });
 
   test('with a byte order mark is read', async () => {
@@ -278,10 +281,11 @@ describe('paths that lead nowhere', () => {
   });
 });
 
-test('an engine that this version cannot run is refused by name', async () => {
-  await expect(open({ ...good, engine: { type: 'duckdb', path: '/proc/nowhere/x.duckdb' } })).rejects.toThrow(
-    UserError,
-  );
+test('a lakehouse whose folder cannot be made is the mistake of the manifest', async () => {
+  const [file = ''] = await write(await folder(), { file: '' });
+  const refused = open({ ...good, engine: { type: 'duckdb', path: join(file, 'sub/lakehouse.duckdb') } });
+  await expect(refused).rejects.toThrow(UserError);
+  await expect(refused).rejects.toThrow(`Cannot make the folder of the lakehouse ${file}/sub/lakehouse.duckdb`);
 });
 
 describe('pipelines.schema.json', () => {
@@ -289,7 +293,7 @@ describe('pipelines.schema.json', () => {
 
   test('is what `npm run schema` makes of the manifest', () => {
     expect(existsSync(file)).toBe(true);
-    expect(readFileSync(file, 'utf8'), 'run `npm run schema`').toBe(pipelinesSchema());
+    expect(JSON.parse(readFileSync(file, 'utf8')), 'run `npm run schema`').toEqual(JSON.parse(pipelinesSchema()));
   });
 
   test('is named by the manifest of this project, which is right', async () => {

@@ -140,8 +140,7 @@ const GLOB = /[*?[\]{}\\]/;
 export const isOdd = (file: NewFile, content: 'json' | 'text'): boolean =>
   GLOB.test(file.path) ||
   file.shape.kind === 'odd' ||
-  (file.shape.kind === 'json' &&
-    (content !== 'json' || (file.shape.layout === 'document' && file.inflatedBytes > DOCUMENT_BYTES))) ||
+  (file.shape.kind === 'json' && file.shape.layout === 'document' && file.inflatedBytes > DOCUMENT_BYTES) ||
   (file.shape.kind === 'text' && content !== 'text');
 
 /** Groups files that one statement can read alike, no group larger than a batch may be. */
@@ -154,9 +153,9 @@ export function grouped(
   const done: FileGroup[] = [];
   for (const file of files) {
     const { shape, gzip } = file;
-    if (shape.kind !== 'json' && shape.kind !== 'text') continue;
+    if (shape.kind !== 'json' && shape.kind !== 'text' && shape.kind !== 'parquet') continue;
     const header = shape.kind === 'text' ? (shape.header ?? format) : undefined;
-    const key = JSON.stringify([shape.kind === 'json' ? shape.layout : 'text', gzip, header]);
+    const key = JSON.stringify([shape.kind === 'json' ? shape.layout : shape.kind, gzip, header]);
     let at = open.get(key);
     if (at && (at.bytes + file.inflatedBytes > size.bytes || at.group.files.length >= size.files)) {
       done.push(at.group);
@@ -165,8 +164,10 @@ export function grouped(
     if (!at) {
       const group =
         shape.kind === 'json'
-          ? { layout: shape.layout, gzip, files: [] as string[], largest: 0 }
-          : { layout: 'text' as const, gzip, files: [] as string[], header };
+          ? { layout: shape.layout, gzip, files: [] as string[], largest: 0, header: format }
+          : shape.kind === 'parquet'
+            ? { layout: 'parquet' as const, files: [] as string[] }
+            : { layout: 'text' as const, gzip, files: [] as string[], header };
       at = { group, bytes: 0 };
       open.set(key, at);
     }

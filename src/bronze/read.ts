@@ -1,7 +1,8 @@
 import { duckdb } from '../sql/duckdb.ts';
 import { fromJson, md5, type Shape } from '../sql/functions.ts';
 import { pruned } from '../sql/record.ts';
-import { type Condition, call, identifier, join, list, literal, type Part, type Sql, sql, visit } from '../sql/sql.ts';
+import { call, identifier, join, list, literal, type Part, type Sql, sql, visit } from '../sql/sql.ts';
+import { type Expectation, expectationsOf } from './expectations.ts';
 import { bronzeColumns, RECORD, type Source } from './source.ts';
 
 /** Files that one statement reads alike. */
@@ -31,12 +32,12 @@ export type FileGroup =
 
 /** Marks a fault that says the file must be decoded, rather than the record refused. */
 export const DECODE = 'decode: ';
+/** Marks a fault for which the batch is refused. */
+export const FAIL = 'fail: ';
 /** Marks a fault of a record that is no event. */
 export const IGNORED = 'ignored: ';
 
 const MIN_OBJECT_BYTES = 16 << 20;
-const SANE_FROM = Date.UTC(2000, 0, 1);
-const SANE_UNTIL = Date.UTC(2100, 0, 1);
 
 const flag = (name: string, value: Sql): Sql => sql`${identifier(name)} = ${value}`;
 const files = (paths: readonly string[]): Sql => sql`[${list(paths)}]`;
@@ -84,7 +85,8 @@ function readFiles(source: Source, group: FileGroup, wanted: Shape): Sql {
 
 function jsonRows(source: Source, group: Exclude<FileGroup, { layout: 'text' | 'parquet' }>): Sql {
   const rows = group.layout === 'decoded' ? readDecoded(source, group) : readJson(source, group);
-  if (source.content === 'text') return linesInJson(source, rows, group.layout === 'decoded' ? undefined : group.header);
+  if (source.content === 'text')
+    return linesInJson(source, rows, group.layout === 'decoded' ? undefined : group.header);
   return sql`SELECT file, position, raw, coalesce(reason, CASE WHEN NOT starts_with(raw, '{') THEN 'not a JSON object' END) AS fault
   FROM (SELECT file, position, reason, CASE WHEN reason IS NULL THEN ${unwrap(source, sql`raw`)} ELSE raw END AS raw FROM (${rows}))`;
 }
@@ -105,8 +107,15 @@ function readJson(source: Source, group: FileGroup & { layout: 'document' | 'lin
 
 function readDecoded(source: Source, group: FileGroup & { layout: 'decoded' }): Sql {
   const columns = sql`{'position': 'BIGINT', 'raw': 'VARCHAR', 'reason': 'VARCHAR', 'header': 'VARCHAR[]'}`;
-  const raw = source.content === 'json' ? sql`CASE WHEN reason IS NULL THEN ${normal(sql`raw`)} ELSE raw END` : sql`raw`;
-  return sql`SELECT ${group.files[0]} AS file, position, ${raw} AS raw, reason, header
+  const raw =
+    source.content === 'json'
+      ? sql`CASE WHEN reason IS NULL AND json_valid(raw) THEN ${normal(sql`raw`)} ELSE raw END`
+      : sql`raw`;
+  const reason =
+    source.content === 'json'
+      ? sql`CASE WHEN reason IS NULL AND NOT json_valid(raw) THEN 'malformed JSON' ELSE reason END`
+      : sql`reason`;
+  return sql`SELECT ${group.files[0]} AS file, position, ${raw} AS raw, ${reason} AS reason, header
     FROM read_json(${group.decoded}, columns = ${columns}, format = 'newline_delimited', maximum_object_size = ${256 << 20})`;
 }
 
@@ -193,22 +202,30 @@ function looked(pieces: readonly Sql[]): Set<string> {
 }
 
 /** One batch of a source as bronze rows; `fault` says why a row must leave bronze again. */
-export function arrivals(source: Source, group: FileGroup, batch: { id: number; runId: string; at: Date }): Sql {
+export function arrivals(
+  source: Source,
+  group: FileGroup,
+  batch: { id: number; runId: string; at: Date },
+  expected: readonly Expectation[] = expectationsOf(source.source),
+): Sql {
   const { lift, ignore } = source;
   const wanted = pruned(source.shape, looked([lift.uid, lift.time, lift.service, lift.action, ignore]));
-  const bounds: Condition = sql`time BETWEEN ${SANE_FROM} AND ${SANE_UNTIL}`;
+  const hash = sql`CASE WHEN uid IS NOT NULL THEN ${md5(sql`raw`)} END`;
+  const refusals = expected
+    .filter((one) => one.otherwise !== 'warn')
+    .map(
+      ({ holds, otherwise, reason }) =>
+        sql` WHEN NOT coalesce(${holds}, FALSE) THEN ${otherwise === 'fail' ? FAIL + reason : reason}`,
+    );
   const fault = sql`CASE WHEN fault IS NOT NULL THEN fault
-    WHEN coalesce(ignored, FALSE) THEN ${`${IGNORED}not an event`}
-    WHEN time IS NULL THEN 'no event time'
-    WHEN service IS NULL OR action IS NULL THEN 'no event name'
-    WHEN NOT ${bounds} THEN 'event time out of bounds' END`;
+    WHEN coalesce(ignored, FALSE) THEN ${`${IGNORED}not an event`}${join(refusals, sql``)} END`;
   const columns = {
     uid: sql`coalesce(uid, ${md5(sql`raw`)})`,
     time: sql`time`,
     service: sql`service`,
     action: sql`action`,
     raw: sql`raw`,
-    hash: sql`CASE WHEN uid IS NOT NULL THEN ${md5(sql`raw`)} END`,
+    hash: sql`hash`,
     file: sql`file`,
     position: sql`position`,
     batch: call((f) => f.cast(literal(batch.id), 'long')),
@@ -218,7 +235,7 @@ export function arrivals(source: Source, group: FileGroup, batch: { id: number; 
   } satisfies Record<string, Sql>;
   const select = bronzeColumns.map(({ name }) => sql`${columns[name as keyof typeof columns]} AS ${identifier(name)}`);
   return sql`SELECT ${join(select, sql`, `)}
-FROM (SELECT file, position, raw, fault, nullif(${lift.uid}, '') AS uid, ${lift.time} AS time,
+FROM (SELECT *, ${hash} AS hash FROM (SELECT file, position, raw, fault, nullif(${lift.uid}, '') AS uid, ${lift.time} AS time,
     ${lift.service} AS service, ${lift.action} AS action, ${ignore} AS ignored
-  FROM (${readFiles(source, group, wanted)}) AS parsed) AS lifted`;
+  FROM (${readFiles(source, group, wanted)}) AS parsed) AS lifted) AS hashed`;
 }

@@ -228,4 +228,4 @@ export function batchOf(schema: arrow.Schema, columns: readonly ThriftColumn[]):
 
 /** How many bytes the values of a batch take. */
 export const bytesOf = (batch: arrow.RecordBatch): number =>
-  batch.data.children.reduce((sum, child) => sum + child.values.byteLength, 0);
+  batch.data.children.reduce((sum, child) => sum + child.byteLength, 0);

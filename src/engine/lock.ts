@@ -23,7 +23,8 @@ function parse(text: string): Holder | undefined {
   }
 }
 
-const alive = (pid: number): boolean => {
+/** Whether a process of this machine is there. */
+export const isAlive = (pid: number): boolean => {
   try {
     process.kill(pid, 0);
     return true;
@@ -35,7 +36,7 @@ const alive = (pid: number): boolean => {
 /** Who wrote last and may still; undefined where the file is missing, unreadable or left over by a process that is gone. */
 export async function holderOf(lakehouse: string): Promise<Holder | undefined> {
   const holder = parse(await readFile(fileOf(lakehouse), 'utf8').catch(() => ''));
-  return holder && (holder.host !== hostname() || alive(holder.pid)) ? holder : undefined;
+  return holder && (holder.host !== hostname() || isAlive(holder.pid)) ? holder : undefined;
 }
 
 /** Says beside the lakehouse who holds it, until the function it gives is called. The database's own lock is what keeps others out. */

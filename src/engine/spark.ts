@@ -15,12 +15,13 @@ export interface SparkOptions {
   readonly signal?: AbortSignal;
 }
 
-// OCSF and the logs have names that differ in case only; a result is sent partition by partition, so that none is held whole.
+// The logs have names that differ in case only.
 const SETTINGS = {
   'spark.sql.session.timeZone': 'UTC',
   'spark.sql.caseSensitive': 'true',
   'spark.sql.ansi.enabled': 'true',
-  'spark.sql.thriftServer.incrementalCollect': 'true',
+  // The other way, partition by partition, runs its jobs where a cancel does not reach them.
+  'spark.sql.thriftServer.incrementalCollect': 'false',
 };
 
 const OF_DATA = /^22/;
@@ -34,7 +35,7 @@ export function sparkMessage(text: string): string {
   return (end < 0 ? lines : lines.slice(0, end))
     .join('\n')
     .replace(/^(Error (running query|operating \w+): )/, '')
-    .replace(/^(\[[\w.]+\] )?([\w$]+\.)+[\w$]+(Exception|Error): (?=.)/, (_, code: string | undefined) => code ?? '')
+    .replace(/^(\[[\w.]+\] )?([\w$]+\.)+[\w$]+(Exception|Error): \s*/, '$1')
     .replace(/^(\[[\w.]+\] )\1/, '$1')
     .replace(/;$/, '')
     .trim();
@@ -44,7 +45,7 @@ const first = (error: unknown): string => (error instanceof Error ? error.messag
 
 function refusal(error: unknown, statement: string): unknown {
   if (!(error instanceof ThriftError)) return new EngineError(first(error), { statement, cause: error });
-  const { sqlState = '' } = error;
+  const sqlState = error.sqlState ?? '';
   const said = sparkMessage(error.message);
   const message = sqlState === '' || said.includes(sqlState) ? said : `${said} (SQLSTATE ${sqlState})`;
   return new EngineError(message, { statement, ofData: OF_DATA.test(sqlState) });

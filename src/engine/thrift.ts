@@ -22,9 +22,9 @@ export interface Address {
 export class ThriftError extends Error {
   override readonly name = 'ThriftError';
   readonly sqlState: string | undefined;
-  constructor(message: string, sqlState: string | undefined) {
+  constructor(message: string, sqlState: string | null | undefined) {
     super(message);
-    this.sqlState = sqlState;
+    this.sqlState = sqlState ?? undefined;
   }
 }
 

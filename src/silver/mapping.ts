@@ -98,13 +98,22 @@ export function defineMapping<
   };
 }
 
-/** Fields that the lifted columns keep: the event's id and time. */
-function lifted(source: Source): Set<string> {
+/** Fields that the lifted columns keep: the event's id and time, and its service and action where a column has them. */
+function lifted({ source, columns }: Mapping): Set<string> {
+  const shown = new Set<string>();
+  for (const column of Object.values(columns))
+    for (const piece of piecesOf(column))
+      visit(piece, duckdb.functions, (part: Part) => {
+        if (part.kind === 'identifier') shown.add(part.names.join('.'));
+        return part.kind === 'test' ? 'stop' : 'deeper';
+      });
+  const { uid, time, service, action } = source.lift;
+  const kept = [uid, time, ...(shown.has('service') ? [service] : []), ...(shown.has('action') ? [action] : [])];
   const found = new Set<string>();
-  for (const value of [source.lift.uid, source.lift.time])
+  for (const value of kept)
     visit(value, duckdb.functions, (part: Part) => {
       if (part.kind === 'field' && part.base === RECORD) found.add(part.path.join('.'));
-      return 'deeper';
+      return part.kind === 'test' ? 'stop' : 'deeper';
     });
   return found;
 }
@@ -112,7 +121,7 @@ function lifted(source: Source): Set<string> {
 /** What the record holds and no column took, by dotted key. */
 function unmapped(mapping: Mapping): Sql {
   const kept = keptFields(mapping.class.class, mapping.columns, RECORD);
-  const always = lifted(mapping.source);
+  const always = lifted(mapping);
   const entries = leaves(mapping.source.shape).flatMap(({ path, list }) => {
     const key = path.join('.');
     const how = kept.get(key);

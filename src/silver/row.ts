@@ -356,14 +356,20 @@ export interface Given {
   readonly unmapped?: Sql;
 }
 
+/** The profiles that these columns need. */
+const profilesOf = (name: ClassName, columns: Columns): Set<string> =>
+  new Set(
+    Object.keys(columns).flatMap((path) =>
+      attributeAt(name, path).chain.flatMap(({ attribute }) => attribute.profiles ?? []),
+    ),
+  );
+
 /** Adds what every row of a class has and no mapping writes. */
 export function derive(name: ClassName, columns: Columns): Columns {
   const definition = classOf(name);
   const activity = columns.activity_id;
   if (!activity || isList(activity)) throw new Error(`${name}: a mapping gives activity_id`);
-  const profiles = new Set(
-    Object.keys(columns).flatMap((path) => definition.attributes[path.split('.')[0] as string]?.profiles ?? []),
-  );
+  const profiles = profilesOf(name, columns);
   return {
     ...columns,
     category_uid: literal(definition.category_uid),
@@ -380,9 +386,7 @@ export function derive(name: ClassName, columns: Columns): Columns {
 
 /** What OCSF requires in a class and these columns do not give: attributes, and objects' own. */
 export function missing(name: ClassName, columns: Columns): string[] {
-  const profiles = new Set(
-    Object.keys(columns).flatMap((path) => classOf(name).attributes[path.split('.')[0] as string]?.profiles ?? []),
-  );
+  const profiles = profilesOf(name, columns);
   const problems: string[] = [];
   const check = (definition: Definition, tree: Node, prefix: string): void => {
     for (const [attribute, a] of Object.entries(definition.attributes)) {

@@ -69,8 +69,11 @@ export const jsonOrText = (value: Sql<string>): Sql<Json> =>
 
 export const coalesce = <T>(...values: Sql<T>[]): Sql<T> =>
   values.length === 1 ? (values[0] as Sql<T>) : sql`coalesce(${list(values)})`;
+/** The value unless it is one of the placeholders. DuckDB writes nullif(v, p) with v twice, so several are tested at once. */
 export const nullIf = <T>(value: Sql<T>, ...placeholders: Literal[]): Sql<T> =>
-  placeholders.reduce<Sql<T>>((v, p) => sql`nullif(${v}, ${p})`, value);
+  placeholders.length === 1
+    ? sql`nullif(${value}, ${placeholders[0] ?? null})`
+    : sql`CASE WHEN ${tested(value)} IN (${list(placeholders)}) THEN NULL ELSE ${value} END`;
 export const lower = (value: Sql<string>): Sql<string> => sql`lower(${value})`;
 export const concat = (...values: Sql<string>[]): Sql<string> => sql`(${join(values, sql` || `)})`;
 /** The nth part, from 1; '' when there is none. */
@@ -112,6 +115,7 @@ export function lookup<const V extends string | number, O = never>(
   return otherwise ? coalesce<V | O>(found, otherwise) : found;
 }
 
+// DuckDB may compute what stands twice before the CASE that guards it, so what can fail is tried.
 const INTEGER = '^[+-]?[0-9]{1,19}(\\.0+)?$';
 const whole = (value: Sql<string>): Sql<string> => sql`split_part(${value}, '.', 1)`;
 
@@ -150,7 +154,7 @@ const DIGITS = '^[0-9]{1,15}$';
 export const epochTime = (value: Sql<string>, unit: 1 | 1000): Sql<Timestamp> =>
   conversion(
     value,
-    call((f) => sql`CASE WHEN ${f.matches(value, DIGITS)} THEN ${f.cast(value, 'long')} * ${unit} END`),
+    call((f) => sql`CASE WHEN ${f.matches(value, DIGITS)} THEN try_cast(${value} AS BIGINT) * ${unit} END`),
   );
 
 const OCTET = '(25[0-5]|2[0-4][0-9]|1[0-9]{2}|[1-9]?[0-9])';

@@ -55,29 +55,43 @@ const ddl = (shape: Shape, colon: string): string =>
 
 const jsonPath = (path: readonly string[]): string => `$${path.map((key) => `['${key}']`).join('')}`;
 const raw = (textOfDialect: string): Sql => ({ parts: [{ kind: 'text', text: textOfDialect }] });
-const strict = `map('columnNameOfCorruptRecord', '_bad', 'allowSingleQuotes', 'false', 'allowNonNumericNumbers', 'false')`;
+const STRICT = raw(`map('allowSingleQuotes', 'false', 'allowNonNumericNumbers', 'false')`);
+const WITH_NULLS = raw(`map('ignoreNullFields', 'false')`);
+
+/**
+ * A pattern as Java reads it: its `$` would match before a last line break too, its `.` not before a carriage return;
+ * in a set of characters both are plain.
+ */
+function javaPattern(pattern: string): string {
+  const tokens: readonly string[] = pattern.match(/\\.|\[\^?\]?(?:\\.|[^\]\\])*\]|./gs) ?? [];
+  const ended = tokens.map((token) => (token === '$' ? '\\z' : token)).join('');
+  return tokens.includes('.') ? `(?d)${ended}` : ended;
+}
 
 const functions: Functions = {
   fromJson: (json, shape) => sql`from_json(${json}, ${ddl(shape, '')})`,
   listFromJson: (json) => sql`from_json(${json}, 'ARRAY<STRING>')`,
-  toJson: (value) => sql`to_json(${value})`,
+  toJson: (value) => sql`to_json(${value}, ${WITH_NULLS})`,
   // Spark makes JSON of structs, lists and maps only: the string is taken out of a list of one.
   jsonString: (value) =>
     sql`CASE WHEN ${value} IS NOT NULL THEN regexp_extract(to_json(array(${value})), '(?s)^.(.*).$', 1) END`,
-  isJson: (json) => sql`(from_json(${json}, '_bad STRING', ${raw(strict)})._bad IS NULL AND trim(${json}) <> '')`,
+  // Spark's parser stops after the first value and takes only objects for records: as the first of two elements, of which
+  // the second cannot stand in the text itself, a value of any kind is read to its end.
+  isJson: (json) =>
+    sql`(transform(from_json('[' || ${json} || ',"' || md5(${json}) || '"]', 'ARRAY<STRING>', ${STRICT}), (e, i) -> if(i = 0, '', e)) <=> array('', md5(${json})))`,
   jsonField: (json, path) => sql`get_json_object(${json}, ${jsonPath(path)})`,
   struct: (fields) => sql`named_struct(${list(fields.flatMap(([name, value]) => [literal(name), value]))})`,
   list: (elements) => sql`array(${list(elements)})`,
   transform: (elements, each) => sql`transform(coalesce(${elements}, array()), e -> ${each(identifier<string>('e'))})`,
   filter: (elements, keep) => sql`filter(${elements}, e -> ${keep(identifier('e'))})`,
-  concatLists: (lists) => sql`concat(${list(lists)})`,
+  concatLists: (lists) => sql`concat(${list(lists.map((one) => sql`coalesce(${one}, array())`))})`,
   size: (elements) => sql`size(${elements})`,
   element: (elements, position) => sql`try_element_at(${elements}, ${position})`,
   explode: (elements) => sql`explode(${elements})`,
   mapOfPairs: (pairs) => sql`map_from_entries(${pairs})`,
   cast: (value, to) => sql`CAST(${value} AS ${raw(type(to))})`,
-  matches: (value, pattern) => sql`regexp_like(${value}, ${pattern})`,
-  replaceAll: (value, pattern, by) => sql`regexp_replace(${value}, ${pattern}, ${by})`,
+  matches: (value, pattern) => sql`regexp_like(${value}, ${javaPattern(pattern)})`,
+  replaceAll: (value, pattern, by) => sql`regexp_replace(${value}, ${javaPattern(pattern)}, ${by})`,
   startsWith: (value, prefix) => sql`startswith(${value}, ${prefix})`,
   isoMillis: (value) => sql`unix_millis(try_cast(${value} AS TIMESTAMP))`,
   timestampOfMillis: (millis) => sql`timestamp_millis(${millis})`,

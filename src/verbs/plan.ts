@@ -1,24 +1,24 @@
 import Table from 'cli-table3';
-import { open } from '../index.ts';
 import { printable } from '../sink/printable.ts';
+import { type LakehouseOptions, openFor } from './reading.ts';
 
 /** Prints what a run would do; with `sql` the statements too. */
-export async function planVerb(options: {
-  readonly manifest: string;
-  readonly target?: string;
-  readonly json?: boolean;
-  readonly sql?: boolean;
-  readonly full?: boolean;
-  readonly select?: readonly string[];
-}): Promise<void> {
-  await using lake = await open(options.manifest, {
-    ...(options.target ? { target: options.target } : {}),
-    readOnly: true,
-  });
+export async function planVerb(
+  options: LakehouseOptions & {
+    readonly sql?: boolean;
+    readonly full?: boolean;
+    readonly select?: readonly string[];
+    readonly since?: Date;
+    readonly until?: Date;
+  },
+): Promise<void> {
+  await using lake = await openFor(options, { readOnly: true });
   const planned = await lake.plan({
     sql: options.sql ?? false,
     full: options.full ?? false,
     ...(options.select ? { select: options.select } : {}),
+    ...(options.since ? { since: options.since } : {}),
+    ...(options.until ? { until: options.until } : {}),
   });
   if (options.json) {
     process.stdout.write(`${JSON.stringify(planned)}\n`);

@@ -1,13 +1,11 @@
 import { extname } from 'node:path';
 import { rows, UserError } from '../engine/engine.ts';
-import { type Lakehouse, open } from '../index.ts';
+import type { Lakehouse } from '../index.ts';
 import { type Format, fileOutput, formats, type Output, stdoutOutput, writeRows } from '../sink/sink.ts';
 import { identifier, spell, sql } from '../sql/sql.ts';
+import { type LakehouseOptions, openFor } from './reading.ts';
 
-interface Options {
-  readonly manifest: string;
-  readonly target?: string;
-  readonly json?: boolean;
+interface Options extends LakehouseOptions {
   readonly format?: string;
   readonly out?: string;
   readonly maxRows?: number;
@@ -31,8 +29,7 @@ const outputOf = async (out: string | undefined): Promise<Output> =>
         throw new UserError(`--out ${out}: ${error instanceof Error ? error.message : String(error)}`);
       });
 
-const reading = (options: Options): Promise<Lakehouse> =>
-  open(options.manifest, { ...(options.target ? { target: options.target } : {}), readOnly: true, mustExist: true });
+const reading = (options: Options): Promise<Lakehouse> => openFor(options, { readOnly: true, mustExist: true });
 
 /** Runs one statement and writes its rows. */
 export async function queryVerb(statement: string, options: Options): Promise<void> {

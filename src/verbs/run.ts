@@ -1,27 +1,37 @@
 import Table from 'cli-table3';
 import { rows } from '../engine/engine.ts';
-import { open } from '../index.ts';
 import { progressOn } from '../progress.ts';
 import type { RunResult } from '../run.ts';
 import { printable } from '../sink/printable.ts';
 import { spell, sql } from '../sql/sql.ts';
+import { type LakehouseOptions, openFor } from './reading.ts';
 
-interface Options {
-  readonly manifest: string;
-  readonly target?: string;
-  readonly json?: boolean;
+interface Options extends LakehouseOptions {
   readonly full?: boolean;
   readonly select?: readonly string[];
+  readonly since?: Date;
+  readonly until?: Date;
+  readonly replay?: boolean;
+  readonly logFormat?: 'text' | 'json';
 }
 
 const MOST_ALERTS = 40;
 
-/** Runs the manifest with progress on stderr and the figures on stdout; the exit code. */
+/** Runs the manifest with progress, or a log, on stderr and the figures on stdout; the exit code. */
 export async function runVerb(options: Options): Promise<number> {
-  const { onEvent, close } = progressOn(process.stderr);
-  await using lake = await open(options.manifest, options.target ? { target: options.target } : {});
+  const { full, select, since, until, replay } = options;
+  const { onEvent, close } =
+    options.logFormat === 'json' ? (await import('../log.ts')).logOn(process.stderr) : progressOn(process.stderr);
+  await using lake = await openFor(options);
   const result = await lake
-    .run({ onEvent, ...(options.full ? { full: true } : {}), ...(options.select ? { select: options.select } : {}) })
+    .run({
+      onEvent,
+      ...(full ? { full } : {}),
+      ...(select ? { select } : {}),
+      ...(since ? { since } : {}),
+      ...(until ? { until } : {}),
+      ...(replay ? { replay } : {}),
+    })
     .finally(close);
   if (options.json) process.stdout.write(`${JSON.stringify(shown(result))}\n`);
   else {
@@ -33,12 +43,13 @@ export async function runVerb(options: Options): Promise<number> {
 
 const shown = ({ stages, ...rest }: RunResult) => ({
   ...rest,
-  stages: stages.map(({ name, rows_in, rows_out, rows_quarantined, seconds, error }) => ({
+  stages: stages.map(({ name, rows_in, rows_out, rows_quarantined, seconds, unmet, error }) => ({
     name,
     rows_in,
     rows_out,
     rows_quarantined,
     seconds,
+    ...(unmet === undefined ? {} : { unmet }),
     ...(error === undefined ? {} : { error }),
   })),
 });
@@ -63,11 +74,17 @@ function stagesTable({ stages }: RunResult): string {
   return table.toString();
 }
 
+const outcomes = { warn: 'kept', drop: 'in quarantine', fail: 'refused' } as const;
+
 function summaryLine({ files, alerts, stages }: RunResult): string {
   const severities = Object.entries(alerts.by_severity).map(([severity, n]) => `${n} ${severity}`);
   const failed = stages.filter((s) => s.error !== undefined).map((s) => `${s.name}: ${printable(s.error ?? '')}`);
+  const unmet = stages.flatMap((s) =>
+    (s.unmet ?? []).map((u) => `${s.name}: ${u.name} not met by ${u.records} records: ${outcomes[u.action]}`),
+  );
   return [
     `Files: ${files.new} new, ${files.unchanged} unchanged, ${files.failed} failed. New alerts: ${alerts.new}${severities.length > 0 ? ` (${severities.join(', ')})` : ''}.`,
+    ...unmet,
     ...failed,
   ].join('\n');
 }

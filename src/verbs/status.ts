@@ -1,7 +1,7 @@
 import Table from 'cli-table3';
 import { formatDuration, intervalToDuration } from 'date-fns';
-import { open } from '../index.ts';
 import { printable } from '../sink/printable.ts';
+import { type LakehouseOptions, openFor } from './reading.ts';
 
 const lag = (seconds: number | null): string =>
   seconds === null
@@ -10,6 +10,8 @@ const lag = (seconds: number | null): string =>
         format: ['years', 'months', 'days', 'hours', 'minutes'],
       }) || 'under a minute';
 
+const outcome = (ok: boolean | null): string => (ok === null ? 'cut off' : ok ? 'yes' : 'no');
+
 function table(head: string[], lines: (string | number | null)[][]): string {
   const drawn = new Table({ head, style: { head: [], border: [] } });
   for (const line of lines) drawn.push(line.map((cell) => printable(String(cell ?? ''))));
@@ -17,15 +19,8 @@ function table(head: string[], lines: (string | number | null)[][]): string {
 }
 
 /** Prints how the lakehouse stands. */
-export async function statusVerb(options: {
-  readonly manifest: string;
-  readonly target?: string;
-  readonly json?: boolean;
-}): Promise<void> {
-  await using lake = await open(options.manifest, {
-    ...(options.target ? { target: options.target } : {}),
-    readOnly: true,
-  });
+export async function statusVerb(options: LakehouseOptions): Promise<void> {
+  await using lake = await openFor(options, { readOnly: true });
   const status = await lake.status();
   if (options.json) {
     process.stdout.write(`${JSON.stringify(status)}\n`);
@@ -36,7 +31,7 @@ export async function statusVerb(options: {
       'Runs',
       table(
         ['started', 'seconds', 'ok', 'version', 'error'],
-        status.runs.map((r) => [r.started_at, r.seconds, r.ok ? 'yes' : 'no', r.version, r.error]),
+        status.runs.map((r) => [r.started_at, r.seconds, outcome(r.ok), r.version, r.error]),
       ),
     ],
     [
@@ -50,6 +45,7 @@ export async function statusVerb(options: {
           'stored',
           'duplicates',
           'quarantined',
+          'still in it',
           'ignored',
           'conflicts',
           'newest event',
@@ -63,6 +59,7 @@ export async function statusVerb(options: {
           s.stored,
           s.duplicates,
           s.quarantined,
+          s.in_quarantine,
           s.ignored,
           s.conflicts,
           s.newest_event,
@@ -82,6 +79,13 @@ export async function statusVerb(options: {
       table(
         ['source', 'reason', 'records'],
         status.quarantine.map((q) => [q.source, q.reason, q.records]),
+      ),
+    ],
+    [
+      'Expectations that were not met',
+      table(
+        ['stage', 'expectation', 'action', 'records'],
+        status.expectations.map((e) => [e.stage, e.name, e.action, e.records]),
       ),
     ],
     [

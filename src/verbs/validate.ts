@@ -2,11 +2,11 @@ import Table from 'cli-table3';
 import { parseJson } from '../../ocsf/json.ts';
 import { validateEvent } from '../../ocsf/validate.ts';
 import { UserError } from '../engine/engine.ts';
-import { open } from '../index.ts';
 import { printable } from '../sink/printable.ts';
 import { writeRows } from '../sink/sink.ts';
 import { identifier, spell, sql } from '../sql/sql.ts';
 import { tablesOf } from './query.ts';
+import { type LakehouseOptions, openFor } from './reading.ts';
 
 interface Found {
   readonly table: string;
@@ -18,18 +18,10 @@ interface Found {
 }
 
 /** Checks every row of the silver tables and the findings; exit code 1 when one has an error. */
-export async function validateVerb(options: {
-  readonly manifest: string;
-  readonly target?: string;
-  readonly json?: boolean;
-  readonly lint?: boolean;
-  readonly table?: readonly string[];
-}): Promise<number> {
-  await using lake = await open(options.manifest, {
-    ...(options.target ? { target: options.target } : {}),
-    readOnly: true,
-    mustExist: true,
-  });
+export async function validateVerb(
+  options: LakehouseOptions & { readonly lint?: boolean; readonly table?: readonly string[] },
+): Promise<number> {
+  await using lake = await openFor(options, { readOnly: true, mustExist: true });
   const all = (await tablesOf(lake)).filter((name) => name.startsWith('silver.') || name === 'gold.findings');
   const wrong = options.table?.find((name) => !all.includes(name));
   if (wrong !== undefined) throw new UserError(`--table ${wrong}: there is no such table; valid: ${all.join(', ')}`);

@@ -84,6 +84,17 @@ export async function events(lake: Lakehouse, table: string): Promise<Event[]> {
   return texts.map((text) => JSON.parse(text));
 }
 
+/** Names of the silver tables. */
+export const silverTables = async (lake: Lakehouse): Promise<string[]> =>
+  (await tables(lake, ['silver'])).filter((name) => name.startsWith('silver.'));
+
+/** Every event of every silver table, each valid and without fault. */
+export async function everyEvent(lake: Lakehouse): Promise<Event[]> {
+  const found: Event[] = [];
+  for (const name of await silverTables(lake)) found.push(...(await events(lake, name)));
+  return found;
+}
+
 /** What one statement gives. */
 export const ask = <T extends Record<string, unknown>>(lake: Lakehouse, statement: string): Promise<T[]> =>
   rows<T>(lake.engine, statement);

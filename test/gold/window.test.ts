@@ -220,7 +220,7 @@ async function isLocal(rule: Detection, cuts: readonly number[], deal: readonly 
   return all;
 }
 
-const RUNS = { numRuns: 30 };
+const RUNS = { numRuns: 20 };
 
 describe('Bursts', () => {
   it('are those that plain words describe', async () => {

@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { Lakehouse } from '../../src/index.ts';
-import { type Event, events, lakehouse, nothingOfGold } from '../given/lakehouse.ts';
+import { type Event, events, everyEvent, lakehouse, nothingOfGold } from '../given/lakehouse.ts';
 
 const ana = {
   type: 'IAMUser',
@@ -288,8 +288,7 @@ let lake: Lakehouse;
 const found = new Map<string, Event>();
 beforeAll(async () => {
   lake = await lakehouse({ 'cloudtrail/one.json.gz': JSON.stringify({ Records: records }) }, { gold: nothingOfGold });
-  for (const name of ['authentication', 'account_change', 'api_activity', 'detection_finding'])
-    for (const row of await events(lake, `silver.${name}`)) found.set(String((row.metadata as Event).uid), row);
+  for (const row of await everyEvent(lake)) found.set(String((row.metadata as Event).uid), row);
 });
 afterAll(() => lake?.close());
 

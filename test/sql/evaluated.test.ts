@@ -153,6 +153,19 @@ test('epochTime reads digits only, in seconds or milliseconds', async () => {
   ]);
 });
 
+test.each<[string, (text: Sql<string>) => Sql]>([
+  ['integer', integer],
+  ['long', long],
+  ['epochTime', (text) => epochTime(text, 1000)],
+  ['isoTime', isoTime],
+])('%s gives NULL for rubbish also where a statement has it twice', async (_, convert) => {
+  const twice = sql`CASE WHEN ${convert(x)} > 0 THEN ${convert(x)} WHEN ${convert(x)} < 0 THEN -(${convert(x)}) END`;
+  await gives(
+    twice,
+    ['-', '', 'rubbish', '99999999999999999999', null].map((text) => [text, null]),
+  );
+});
+
 test('dateTime keeps what OCSF takes for a time, and nothing else', () =>
   gives(dateTime(x), [
     ['2026-11-05T09:00:00Z', '2026-11-05T09:00:00Z'],

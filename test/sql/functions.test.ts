@@ -83,11 +83,14 @@ const library: Rows = {
     { of: coalesce(a, b), duckdb: 'coalesce("a", "b")', spark: 'coalesce(`a`, `b`)' },
     { of: coalesce(a), duckdb: '"a"', spark: '`a`' },
   ],
-  nullIf: {
-    of: nullIf(a, '', '-'),
-    duckdb: `nullif(nullif("a", ''), '-')`,
-    spark: "nullif(nullif(`a`, ''), '-')",
-  },
+  nullIf: [
+    { of: nullIf(a, '-'), duckdb: `nullif("a", '-')`, spark: "nullif(`a`, '-')" },
+    {
+      of: nullIf(a, '', '-'),
+      duckdb: `CASE WHEN "a" IN ('', '-') THEN NULL ELSE "a" END`,
+      spark: "CASE WHEN `a` IN ('', '-') THEN NULL ELSE `a` END",
+    },
+  ],
   lower: { of: lower(a), duckdb: 'lower("a")', spark: 'lower(`a`)' },
   concat: { of: concat(a, literal(': '), b), duckdb: `("a" || ': ' || "b")`, spark: "(`a` || ': ' || `b`)" },
   splitPart: { of: splitPart(a, ':', 2), duckdb: `split_part("a", ':', 2)`, spark: "split_part(`a`, ':', 2)" },
@@ -149,8 +152,8 @@ const library: Rows = {
   },
   epochTime: {
     of: epochTime(a, 1000),
-    duckdb: `CASE WHEN regexp_matches("a", '^[0-9]{1,15}$') THEN CAST("a" AS BIGINT) * 1000 END`,
-    spark: "CASE WHEN regexp_like(`a`, '^[0-9]{1,15}$') THEN CAST(`a` AS BIGINT) * 1000 END",
+    duckdb: `CASE WHEN regexp_matches("a", '^[0-9]{1,15}$') THEN try_cast("a" AS BIGINT) * 1000 END`,
+    spark: "CASE WHEN regexp_like(`a`, '^[0-9]{1,15}$') THEN try_cast(`a` AS BIGINT) * 1000 END",
   },
   isoTime: {
     of: isoTime(a),

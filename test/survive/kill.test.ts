@@ -15,7 +15,7 @@ import { fileOf, forms, pool } from './pool.ts';
 const KILLS = Number(process.env.SURVIVE_KILLS ?? 100);
 const KILLS_IN_A_ROW = 8;
 const FILES = 3;
-const batch = { files: 1, rows: 20 };
+const batch = { files: 1, rows: 25 };
 const sources: readonly SourceName[] = ['cloudtrail', 'databricks_audit', 'vpc_flow'];
 const stages = {
   silver: ['authentication', 'network_activity'],
@@ -69,7 +69,10 @@ function waiting(): { child: ChildProcess; ready: Promise<unknown>; said: Said[]
   });
   const said: Said[] = [];
   child.on('message', (message) => said.push(message as Said));
-  return { child, ready: once(child, 'message'), said };
+  const ended = once(child, 'exit').then(([code]) => {
+    if (said.length === 0) throw new Error(`the process ended with ${code} before it was ready`);
+  });
+  return { child, ready: Promise.race([once(child, 'message'), ended]), said };
 }
 
 const phaseOf = (said: readonly Said[]): string => {
@@ -134,7 +137,7 @@ test(`a run that is killed at ${KILLS} random moments and run again ends like on
     `killed ${kills} times in runs of ${Math.round(duration)} ms, during ${JSON.stringify(Object.fromEntries(phases))}\n`,
   );
   for (const phase of ['bronze', 'silver', 'gold']) expect(phases.get(phase) ?? 0, phase).toBeGreaterThan(KILLS / 20);
-}, 600_000);
+}, 1_500_000);
 
 /** What is committed belongs together: records, ledger and quarantine of each batch. */
 async function whole(manifest: object): Promise<void> {

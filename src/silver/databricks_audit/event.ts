@@ -13,6 +13,7 @@ import {
   jsonField,
   jsonOrText,
   matches,
+  not,
   nullIf,
   or,
   regexExtract,
@@ -48,17 +49,11 @@ export const result = (record: AuditRecord): Sql<string> =>
 
 /** Who did it: an e-mail address, a service principal's application id or `System-User`; for a job or an app the one who ran it. */
 export const principal = (record: AuditRecord): Sql<string> => {
-  const runBy = coalesce(record.identityMetadata.runBy, record.identity_metadata.run_by);
-  const signedIn = coalesce(record.userIdentity.email, record.user_identity.email);
-  const same = or(isNull(runBy), equals(runBy, signedIn));
-  return named(
-    'principal',
-    coalesce(
-      somebody(runBy),
-      somebody(conversion(signedIn, when([[same, signedIn]]))),
-      somebody(jsonField(record.identity, 'email')),
-    ),
-  );
+  const runBy = named('run_by', somebody(coalesce(record.identityMetadata.runBy, record.identity_metadata.run_by)));
+  const email = coalesce(record.userIdentity.email, record.user_identity.email);
+  const own = and(isNotNull(email), not(isIn(email, NOBODY)), or(isNull(runBy), equals(runBy, email)));
+  const signedIn = named('signed_in', conversion(email, when([[own, email]])));
+  return named('principal', coalesce(runBy, signedIn, somebody(jsonField(record.identity, 'email'))));
 };
 
 /** The attributes of a user of whom only the name is known; an application id is a service, `System-User` the system. */
@@ -81,45 +76,44 @@ const account = (record: AuditRecord): Sql<string> => coalesce(record.accountId,
 /** The workspace; events of the account name it in their parameters, if at all. */
 export const workspace = (record: AuditRecord): Sql<string> => {
   const own = coalesce(record.workspaceId, record.workspace_id, record.orgId);
-  return named(
-    'workspace',
-    coalesce(conversion(own, nullIf(own, '0', '')), record.resourceId, given(jsonField(params(record), 'workspace_id'))),
-  );
+  const real = named('own_workspace', conversion(own, nullIf(own, '0', '')));
+  return named('workspace', coalesce(real, record.resourceId, given(jsonField(params(record), 'workspace_id'))));
 };
 
 const status = (record: AuditRecord) => {
   const { response, properties } = record;
-  const text = coalesce(
+  const inside = (member: string): Sql<string> => jsonField(properties.response, member);
+  const code = coalesce(
     response.statusCode,
     response.status_code,
-    conversion(properties.response, jsonField(properties.response, 'statusCode')),
+    conversion(properties.response, inside('statusCode')),
   );
-  const message = coalesce(
-    response.errorMessage,
-    response.error_message,
-    jsonField(properties.response, 'errorMessage'),
-  );
-  const code = named('status_number', integer(text));
-  const said = named('error_text', given(message));
+  const said = coalesce(response.errorMessage, response.error_message, inside('errorMessage'));
+  const text = named('status_text', given(code));
+  const number = named('status_number', integer(text));
+  const message = named('error_text', given(said));
   return {
-    text: named('status_text', given(text)),
-    code,
-    message: said,
-    failed: sql<boolean>`(${code} >= 400 OR (${code} IS NULL AND ${said} IS NOT NULL))`,
-    denied: sql<boolean>`(${code} IN (401, 403) OR ${startsWith(said, 'PERMISSION_DENIED')})`,
+    text,
+    number,
+    message,
+    failed: sql<boolean>`(${number} >= 400 OR (${number} IS NULL AND ${message} IS NOT NULL))`,
+    denied: sql<boolean>`(${number} IN (401, 403) OR ${startsWith(message, 'PERMISSION_DENIED')})`,
   };
 };
 
 /** What every audit record says, whatever its class: the call, its outcome and where it belongs. */
 export const event = (record: AuditRecord) => {
-  const { text, code, message, failed, denied } = status(record);
+  const { text, number, message, failed, denied } = status(record);
   const onAzure = isNotNull(record.resourceId);
   const subscription = regexExtract(record.resourceId, '^/(?i:subscriptions)/([^/]+)', 1);
-  const request = named('request_id', given(coalesce(record.requestId, record.request_id, record.properties.requestId)));
+  const request = named(
+    'request_id',
+    given(coalesce(record.requestId, record.request_id, record.properties.requestId)),
+  );
   const verdict = when(
     [
       [denied, literal(2)],
-      [sql<boolean>`${code} < 400`, literal(1)],
+      [sql<boolean>`${number} < 400`, literal(1)],
     ],
     literal(0),
   );
@@ -128,7 +122,7 @@ export const event = (record: AuditRecord) => {
     'api.operation': bronze.action,
     'api.request.data': jsonOrText(params(record)),
     'api.request.uid': coalesce(request, when([[isNotNull(params(record)), identifier<string>('uid')]])),
-    'api.response.code': code,
+    'api.response.code': number,
     'api.response.data': jsonOrText(result(record)),
     'api.response.error_message': message,
     'api.service.name': bronze.service,
@@ -150,7 +144,7 @@ export const event = (record: AuditRecord) => {
     status_id: when(
       [
         [failed, literal(2)],
-        [isNull(code), literal(0)],
+        [isNull(number), literal(0)],
       ],
       literal(1),
     ),
@@ -176,25 +170,20 @@ export const actor = (record: AuditRecord) => {
 
 /** From where the call came: an address without port and zone, else the name that stands in its place. */
 export const origin = (record: AuditRecord) => {
-  const text = coalesce(record.sourceIPAddress, record.source_ip_address, record.properties.sourceIPAddress);
-  const host = named(
-    'source_host',
-    nullIf(
-      conversion(
-        text,
-        when(
-          [
-            [startsWith(text, '['), regexExtract(text, '^\\[([^\\]%]+)', 1)],
-            [matches(text, WITH_PORT), splitPart(text, ':', 1)],
-          ],
-          splitPart(text, '%', 1),
-        ),
-      ),
-      ...NO_ADDRESS,
-    ),
+  const text = named(
+    'source_text',
+    coalesce(record.sourceIPAddress, record.source_ip_address, record.properties.sourceIPAddress),
   );
+  const bare = when(
+    [
+      [startsWith(text, '['), regexExtract(text, '^\\[([^\\]%]+)', 1)],
+      [matches(text, WITH_PORT), splitPart(text, ':', 1)],
+    ],
+    splitPart(text, '%', 1),
+  );
+  const host = named('source_host', nullIf(named('source_bare', conversion(text, bare)), ...NO_ADDRESS));
   const ip = named('source_ip', ipAddress(host));
-  const port = integer(regexExtract(text, WITH_PORT, 3));
+  const port = named('source_port', integer(regexExtract(text, WITH_PORT, 3)));
   const agent = coalesce(record.userAgent, record.user_agent, record.properties.userAgent);
   return {
     'http_request.user_agent': nullIf(agent, '', '-', 'unknown'),

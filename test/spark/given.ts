@@ -1,0 +1,53 @@
+import { afterAll, describe, inject } from 'vitest';
+import { type Engine, rows } from '../../src/engine/engine.ts';
+import { openSpark, type SparkOptions } from '../../src/engine/spark.ts';
+import { checkManifest, type Manifest } from '../../src/manifest.ts';
+
+const { engine: address, reason } = inject('spark');
+
+/** Where Spark listens; only inside `onSpark`. */
+export const where = (): SparkOptions => {
+  if (!address) throw new Error(`there is no Spark: ${reason}`);
+  return address;
+};
+
+/** A group of tests that is skipped, with the reason in its name, where there is no Spark. */
+export const onSpark = (name: string, tests: () => void): void => {
+  if (address) describe(name, tests);
+  else describe.skip(`${name} (skipped: ${reason})`, tests);
+};
+
+let session: Promise<Engine> | undefined;
+/** This file's session on Spark. */
+export const spark = (): Promise<Engine> => {
+  session ??= openSpark(where());
+  return session;
+};
+afterAll(async () => {
+  await (await session)?.[Symbol.asyncDispose]();
+});
+
+const SCHEMAS = ['pipeline', 'bronze', 'silver', 'gold'];
+
+/** Empties the catalog. */
+export async function emptyCatalog(engine: Engine): Promise<void> {
+  for (const schema of SCHEMAS) await engine.execute(`DROP SCHEMA IF EXISTS ${schema} CASCADE`);
+}
+
+/** A manifest of everything that there is, over the given paths. */
+export const manifestOf = (bronze: object, path = ':memory:'): Manifest =>
+  checkManifest(
+    {
+      engine: { type: 'duckdb', path, threads: 2 },
+      bronze,
+      silver: 'all',
+      gold: { detections: 'all', summaries: 'all' },
+    },
+    'pipelines.json',
+  );
+
+/** The one column of a statement, as text. */
+export async function texts(engine: Engine, statement: string): Promise<string[]> {
+  const found = await rows<Record<string, unknown>>(engine, statement);
+  return found.map((row) => String(Object.values(row)[0]));
+}
