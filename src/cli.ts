@@ -1,6 +1,6 @@
 #!/usr/bin/env node
 import { Command, CommanderError, InvalidArgumentError, Option } from 'commander';
-import { BusyError, EngineError, UserError } from './engine/engine.ts';
+import { BusyError, EngineError, UserError } from './errors.ts';
 import { version } from './version.ts';
 
 interface Common {

@@ -2,14 +2,15 @@ import { existsSync } from 'node:fs';
 import { resolve } from 'node:path';
 import type { RecordBatch } from 'apache-arrow';
 import { openDuckDB } from './engine/duckdb.ts';
-import { type Engine, UserError } from './engine/engine.ts';
+import type { Engine } from './engine/engine.ts';
+import { UserError } from './errors.ts';
 import { checkManifest, type Manifest, readManifest } from './manifest.ts';
 import { type Planned, type PlanOptions, planOf } from './planned.ts';
 import { type Quarantined, type QuarantineFilter, quarantineOf } from './quarantine.ts';
 import { type RunOptions, type RunResult, run } from './run.ts';
 import { type Status, statusOf } from './status.ts';
 
-export { BusyError, EngineError, UserError } from './engine/engine.ts';
+export { BusyError, EngineError, UserError } from './errors.ts';
 export type { Manifest } from './manifest.ts';
 export type { Planned, PlanOptions } from './planned.ts';
 export type { Quarantined, QuarantineFilter } from './quarantine.ts';
@@ -50,8 +51,14 @@ async function openEngine(
   { readOnly = false, mustExist = false, wait = 0 }: OpenOptions,
 ): Promise<Engine> {
   const { engine, folder } = manifest;
+  if (engine.type === 'spark') {
+    const { openSpark, sparkOptions } = await import('./engine/spark.ts');
+    return openSpark(sparkOptions(engine, folder));
+  }
   if (engine.type !== 'duckdb')
-    throw new UserError(`engine.type "${engine.type}" does not run in this version: only "duckdb" does.`);
+    throw new UserError(
+      `engine.type "${engine.type}" does not run in this version: only "duckdb" and, in part, "spark" do.`,
+    );
   const path = engine.path === ':memory:' ? engine.path : resolve(folder, engine.path);
   const missing = readOnly && !existsSync(path);
   if (missing && mustExist)

@@ -1,4 +1,4 @@
-import { mkdtemp, readdir, rm, writeFile } from 'node:fs/promises';
+import { mkdtemp, readdir, rm, stat, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join as joinPath } from 'node:path';
 import { decodeToNdjson } from './bronze/decode.ts';
@@ -6,8 +6,8 @@ import type { Expectation } from './bronze/expectations.ts';
 import { type BatchSize, grouped, inspect, isOdd, type ListedFile, type NewFile, slices } from './bronze/files.ts';
 import { FAIL, type FileGroup } from './bronze/read.ts';
 import { flowNames } from './bronze/sniff.ts';
-import { EngineError, UserError } from './engine/engine.ts';
 import { isAlive } from './engine/lock.ts';
+import { EngineError, UserError } from './errors.ts';
 import { type Journal, message, type StageResult, unmet } from './journal.ts';
 import { changedFiles, type Entry, entry, knownHashes, ledgerStatements } from './ledger.ts';
 import { arrivalStatements, settlement } from './plan.ts';
@@ -27,6 +27,7 @@ export interface Intake {
 }
 
 const SCRATCH = 'ocsf-medallion-';
+const HOUR = 3_600_000;
 
 /** A folder for what the decoder writes. */
 async function scratch(): Promise<AsyncDisposable & { readonly path: string }> {
@@ -38,7 +39,10 @@ async function scratch(): Promise<AsyncDisposable & { readonly path: string }> {
 export async function clearScratch(): Promise<void> {
   for (const name of await readdir(tmpdir()).catch(() => [])) {
     const pid = name.startsWith(SCRATCH) ? Number(name.slice(SCRATCH.length).split('-')[0]) : 0;
-    if (pid > 0 && !isAlive(pid)) await rm(joinPath(tmpdir(), name), { recursive: true, force: true });
+    if (!(pid > 0) || isAlive(pid)) continue;
+    const info = await stat(joinPath(tmpdir(), name)).catch(() => undefined);
+    // A process of another container that shares this folder is not seen here: what is young may be its own.
+    if (info && Date.now() - info.mtimeMs > HOUR) await rm(joinPath(tmpdir(), name), { recursive: true, force: true });
   }
 }
 

@@ -4,7 +4,7 @@ import { z } from 'zod';
 import { nearNames, own } from '../ocsf/schema.ts';
 import { expectations } from './bronze/expectations.ts';
 import { sources } from './bronze/index.ts';
-import { UserError } from './engine/engine.ts';
+import { UserError } from './errors.ts';
 import { detections, summaries } from './gold/index.ts';
 import { mappings } from './silver/index.ts';
 

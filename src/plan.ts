@@ -3,7 +3,7 @@ import type { Expectation } from './bronze/expectations.ts';
 import { sources } from './bronze/index.ts';
 import { arrivals, DECODE, FAIL, type FileGroup, IGNORED } from './bronze/read.ts';
 import { bronzeColumns } from './bronze/source.ts';
-import { UserError } from './engine/engine.ts';
+import { UserError } from './errors.ts';
 import { detections, summaries, views } from './gold/index.ts';
 import type { Manifest } from './manifest.ts';
 import { hasRequired } from './silver/expectations.ts';
@@ -184,11 +184,12 @@ export function selected(pipeline: Pipeline, selectors: readonly string[]): Set<
       );
     }
     wanted.add(name);
-    const follow = (from: string, next: (name: string) => string[]): void => {
+    const follow = (from: string, next: (name: string) => string[], seen = new Set([from])): void => {
       for (const other of next(from)) {
-        if (wanted.has(other)) continue;
+        if (seen.has(other)) continue;
+        seen.add(other);
         wanted.add(other);
-        follow(other, next);
+        follow(other, next, seen);
       }
     };
     if (selector.startsWith('+'))

@@ -1,6 +1,7 @@
 import { expectationsOf } from './bronze/expectations.ts';
 import { type BatchSize, batchSize, type ListedFile, listFiles } from './bronze/files.ts';
-import { type Engine, EngineError, rows, UserError } from './engine/engine.ts';
+import { type Engine, rows } from './engine/engine.ts';
+import { EngineError, UserError } from './errors.ts';
 import { findings } from './gold/detection.ts';
 import { triage } from './gold/triage.ts';
 import { clearScratch, ingest } from './ingest.ts';
@@ -31,6 +32,7 @@ import {
   viewStatements,
   withRange,
 } from './plan.ts';
+import { quarantinePoison } from './poison.ts';
 import { REQUIRED } from './silver/expectations.ts';
 import { hashOf } from './sql/hash.ts';
 import { identifier, join, list, type Relation, type Sql, sql } from './sql/sql.ts';
@@ -328,13 +330,21 @@ class Run {
     for (const stage of chunk.stages.filter((s) => !bare.includes(s)))
       await this.#stageQuietly(stage, results, async (result) => {
         const n = counts.get(stage.class) ?? 0;
-        const written = await this.#journal.changing(async (change) => {
-          const changed = await this.#journal.execute(feedStatements(stage, bronze.source.source, dialect));
-          await this.#journal.execute([changesOfRouted(stage, change, dialect)]);
-          await this.#journal.execute(moveWatermark(stage.name, bronze.name, chunk.until, dialect));
-          const [lacking] = await this.#journal.rows<{ records: bigint }>(lackingRequired(stage, dialect));
-          unmet(result, REQUIRED, 'warn', Number(lacking?.records ?? 0));
-          return changed;
+        const feed = () =>
+          this.#journal.changing(async (change) => {
+            const changed = await this.#journal.execute(feedStatements(stage, bronze.source.source, dialect));
+            await this.#journal.execute([changesOfRouted(stage, change, dialect)]);
+            await this.#journal.execute(moveWatermark(stage.name, bronze.name, chunk.until, dialect));
+            const [lacking] = await this.#journal.rows<{ records: bigint }>(lackingRequired(stage, dialect));
+            unmet(result, REQUIRED, 'warn', Number(lacking?.records ?? 0));
+            return changed;
+          });
+        const written = await feed().catch(async (error: unknown) => {
+          if (!(error instanceof EngineError && error.ofData)) throw error;
+          const moved = await quarantinePoison(this.#journal, bronze, stage);
+          if (moved === 0) throw error;
+          result.rows_quarantined += moved;
+          return feed();
         });
         result.rows_in += n;
         result.rows_out += written;

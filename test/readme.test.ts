@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { gunzipSync } from 'node:zlib';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { sources } from '../src/bronze/index.ts';
 import { detections } from '../src/gold/index.ts';
 import { open } from '../src/index.ts';
 import { checkManifest } from '../src/manifest.ts';
@@ -150,6 +151,9 @@ async function computed(): Promise<string> {
     rule.requires,
   ]);
   text = section('rules', tableOf(['rule', 'raised when', 'severity', 'ATT&CK', 'needs'], rules))(text);
+
+  const read = Object.values(sources).map((source) => [`\`${source.name}\``, source.title]);
+  text = section('sources', tableOf(['table', 'logs'], read))(text);
 
   for (const [whole, path = '', language = ''] of text.matchAll(/<!-- file: (\S+) -->\n```(\w+)\n[\s\S]*?^```/gm)) {
     const file = (await readFile(join(root, path), 'utf8')).trimEnd();

@@ -20,7 +20,11 @@ export const cloudtrail = defineSource({
   name: 'cloudtrail',
   title: 'AWS CloudTrail',
   content: 'json',
-  envelope: { lists: ['Records', 'records', 'Events'], members: ['detail', 'CloudTrailEvent', 'log'] },
+  envelope: {
+    lists: ['Records', 'records', 'Events'],
+    members: ['detail', 'CloudTrailEvent', 'log'],
+    bare: '{"eventVersion":',
+  },
   record: {
     eventVersion: text,
     userIdentity: {

@@ -4,7 +4,7 @@ import { stat } from 'node:fs/promises';
 import { dirname, resolve } from 'node:path';
 import { pipeline } from 'node:stream/promises';
 import { glob, isDynamicPattern } from 'tinyglobby';
-import { UserError } from '../engine/engine.ts';
+import { UserError } from '../errors.ts';
 import type { FileGroup } from './read.ts';
 import { type Shape, sniff } from './sniff.ts';
 

@@ -50,9 +50,16 @@ const normal = (json: Sql): Sql => sql`CAST(json(${json}) AS VARCHAR)`;
 
 /** The records of JSON documents: members of an envelope's list, elements of an array, or the document itself. */
 function splitDocument(source: Source, documents: Sql): Sql {
-  const shape = Object.fromEntries(source.envelope.lists.map((name) => [name, 'texts' as const]));
+  const { lists } = source.envelope;
+  const first = (name: string): boolean => lists.find((n) => n.toLowerCase() === name.toLowerCase()) === name;
+  const shape = Object.fromEntries(lists.filter(first).map((name) => [name, 'texts' as const]));
   const whole = sql`[${normal(sql`document`)}]`;
-  const members = source.envelope.lists.map((name) => sql`${identifier('envelope', name)}`);
+  // DuckDB's structs cannot have two fields that differ in case only, so the second is read by itself.
+  const members = lists.map((name) =>
+    first(name)
+      ? identifier('envelope', name)
+      : sql`CASE WHEN contains(document, ${`"${name}"`}) THEN ${fromJson(sql`document`, { [name]: 'texts' })}.${identifier(name)} END`,
+  );
   return sql`SELECT filename, n, CASE WHEN starts_with(document, '[') THEN from_json(document, '["VARCHAR"]')
       ELSE ${members.length === 0 ? whole : sql`coalesce(${list([...members, whole])})`} END AS records
     FROM (SELECT filename, n, document${
@@ -70,7 +77,12 @@ function unwrap(source: Source, raw: Sql): Sql {
     const member = sql`${fromJson(raw, shape)}.${identifier(name)}`;
     return sql`CASE WHEN starts_with(${member}, '{') THEN CASE WHEN json_valid(${member}) THEN ${normal(member)} ELSE ${member} END END`;
   });
-  return sql`CASE WHEN starts_with(${raw}, '{') AND (${join(looks, sql` OR `)}) THEN coalesce(${list([...inner, raw])}) ELSE ${raw} END`;
+  const { bare } = source.envelope;
+  const wrapped =
+    bare === undefined
+      ? sql`starts_with(${raw}, '{')`
+      : sql`starts_with(${raw}, '{') AND NOT starts_with(${raw}, ${bare})`;
+  return sql`CASE WHEN ${wrapped} AND (${join(looks, sql` OR `)}) THEN coalesce(${list([...inner, raw])}) ELSE ${raw} END`;
 }
 
 const HEADER_NAMES = ['interface-id', 'interface_id', 'srcaddr', 'log-status', 'log_status'];
@@ -83,11 +95,14 @@ function readFiles(source: Source, group: FileGroup, wanted: Shape): Sql {
   return sql`SELECT file, position, raw, fault, CASE WHEN fault IS NULL THEN ${fromJson(sql`raw`, wanted)} END AS ${identifier(RECORD)} FROM (${rows})`;
 }
 
+/** The decoder refuses what is nested deeper than Spark reads; here only the number of brackets is known. */
+const tooDeep: Sql = sql` WHEN strlen(raw) > 4000 AND strlen(raw) - strlen(translate(raw, '[{', '')) > 1000 THEN ${`${DECODE}may be nested too deep`}`;
+
 function jsonRows(source: Source, group: Exclude<FileGroup, { layout: 'text' | 'parquet' }>): Sql {
   const rows = group.layout === 'decoded' ? readDecoded(source, group) : readJson(source, group);
   if (source.content === 'text')
     return linesInJson(source, rows, group.layout === 'decoded' ? undefined : group.header);
-  return sql`SELECT file, position, raw, coalesce(reason, CASE WHEN NOT starts_with(raw, '{') THEN 'not a JSON object' END) AS fault
+  return sql`SELECT file, position, raw, coalesce(reason, CASE WHEN NOT starts_with(coalesce(raw, ''), '{') THEN 'not a JSON object'${group.layout === 'decoded' ? sql`` : tooDeep} END) AS fault
   FROM (SELECT file, position, reason, CASE WHEN reason IS NULL THEN ${unwrap(source, sql`raw`)} ELSE raw END AS raw FROM (${rows}))`;
 }
 
@@ -159,9 +174,9 @@ const CONTROL_MESSAGE = 'CWL CONTROL MESSAGE';
 
 /** The text lines inside JSON: strings, messages of a log shipper such as CloudWatch, or objects with a member for each field. */
 function linesInJson(source: Source, rows: Sql, given: readonly string[] | undefined): Sql {
-  const unquoted = sql`CASE WHEN reason IS NULL AND starts_with(raw, '"') THEN json_extract_string(raw, '$') ELSE raw END`;
+  const unquoted = sql`CASE WHEN reason IS NULL AND starts_with(raw, '"') AND json_valid(raw) THEN json_extract_string(raw, '$') ELSE raw END`;
   const members = source.envelope.members.map((name) => sql`json_extract_string(raw, ${`/${name}`})`);
-  const line = sql`CASE WHEN reason IS NULL AND starts_with(raw, '{') THEN coalesce(${list([...members, sql`raw`])}) ELSE raw END`;
+  const line = sql`CASE WHEN reason IS NULL AND starts_with(raw, '{') AND json_valid(raw) THEN coalesce(${list([...members, sql`raw`])}) ELSE raw END`;
   const isObject = sql`(starts_with(line, '{') AND json_valid(line))`;
   const lines = sql`SELECT file, position, reason, coalesce(header, [${list(given ?? source.header)}]) AS names,
       trim(${line}, chr(13) || chr(10) || ' ') AS line FROM (SELECT file, position, reason, header, ${unquoted} AS raw FROM (${rows}))`;

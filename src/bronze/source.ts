@@ -19,6 +19,8 @@ export interface Lift {
 export interface Envelope {
   readonly lists: readonly string[];
   readonly members: readonly string[];
+  /** How most records begin that are in no wrapper: they need not be searched for one. */
+  readonly bare?: string;
 }
 
 /** A kind of log: how its files are read, what a record looks like and what is lifted out of it. */

@@ -27,6 +27,7 @@ export const vpcFlow = defineSource({
   name: 'vpc_flow',
   title: 'AWS VPC flow logs',
   content: 'text',
+  envelope: { lists: ['logEvents'], members: ['message'] },
   header: VERSION_2,
   record: {
     ...names(...VERSION_2),

@@ -4,9 +4,10 @@ import { dirname } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
 import { type DuckDBConnection, DuckDBInstance } from '@duckdb/node-api';
 import type { RecordBatch } from 'apache-arrow';
+import { BusyError, EngineError, UserError } from '../errors.ts';
 import { duckdb } from '../sql/duckdb.ts';
 import { recordBatches } from './arrow.ts';
-import { BusyError, type Engine, EngineError, UserError } from './engine.ts';
+import type { Engine } from './engine.ts';
 import { announce, holderOf } from './lock.ts';
 
 export interface DuckDBOptions {

@@ -1,7 +1,9 @@
 import { readFile } from 'node:fs/promises';
+import { resolve } from 'node:path';
 import type { RecordBatch } from 'apache-arrow';
+import { EngineError, UserError } from '../errors.ts';
 import { spark } from '../sql/spark.ts';
-import { type Engine, EngineError, UserError } from './engine.ts';
+import type { Engine } from './engine.ts';
 import { type Address, ThriftError, ThriftSession } from './thrift.ts';
 
 /** Where Spark's Thrift server listens: what `npm run spark` prints. */
@@ -15,6 +17,26 @@ export interface SparkOptions {
   readonly signal?: AbortSignal;
 }
 
+/** Text, or the environment variable that holds it. */
+type Setting = string | { readonly env: string };
+
+/** Where Spark listens by a manifest's `engine`, of which `folder` is the manifest's; reads the environment where it says so. */
+export function sparkOptions(
+  engine: { readonly host: Setting; readonly port: number; readonly path: Setting; readonly ca?: Setting | undefined },
+  folder: string,
+): SparkOptions {
+  const text = (name: string, setting: Setting): string => {
+    const value = typeof setting === 'string' ? setting : process.env[setting.env];
+    if (!value)
+      throw new UserError(
+        `engine.${name} is to come from the environment variable ${typeof setting === 'string' ? '' : setting.env}, which is not set.`,
+      );
+    return value;
+  };
+  const ca = engine.ca === undefined ? {} : { ca: resolve(folder, text('ca', engine.ca)) };
+  return { host: text('host', engine.host), port: engine.port, path: text('path', engine.path), ...ca };
+}
+
 // The logs have names that differ in case only.
 const SETTINGS = {
   'spark.sql.session.timeZone': 'UTC',
@@ -22,6 +44,7 @@ const SETTINGS = {
   'spark.sql.ansi.enabled': 'true',
   // The other way, partition by partition, runs its jobs where a cancel does not reach them.
   'spark.sql.thriftServer.incrementalCollect': 'false',
+  'spark.sql.thriftServer.interruptOnCancel': 'true',
 };
 
 const OF_DATA = /^22/;

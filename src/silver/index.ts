@@ -12,6 +12,9 @@ import databricksEntityManagement from './databricks_audit/entity_management.ts'
 import databricksFileHosting from './databricks_audit/file_hosting.ts';
 import databricksGroupManagement from './databricks_audit/group_management.ts';
 import databricksUserAccess from './databricks_audit/user_access.ts';
+import databricksInboundNetworkActivity from './databricks_inbound_network/network_activity.ts';
+import databricksOutboundDnsActivity from './databricks_outbound_network/dns_activity.ts';
+import databricksOutboundNetworkActivity from './databricks_outbound_network/network_activity.ts';
 import type { Mapping } from './mapping.ts';
 import vpcNetworkActivity from './vpc_flow/network_activity.ts';
 
@@ -31,5 +34,8 @@ export const mappings: readonly Mapping[] = [
   databricksFileHosting,
   databricksGroupManagement,
   databricksUserAccess,
+  databricksInboundNetworkActivity,
+  databricksOutboundDnsActivity,
+  databricksOutboundNetworkActivity,
   vpcNetworkActivity,
 ];

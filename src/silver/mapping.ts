@@ -3,7 +3,7 @@ import { RECORD, type Source } from '../bronze/source.ts';
 import { duckdb } from '../sql/duckdb.ts';
 import { fromJson, type Shape } from '../sql/functions.ts';
 import { type Fields, fields, leaves } from '../sql/record.ts';
-import { call, identifier, join, literal, type Part, type Sql, single, sql, visit } from '../sql/sql.ts';
+import { call, identifier, join, list, literal, type Part, type Sql, single, sql, visit } from '../sql/sql.ts';
 import type { OcsfClass } from './class.ts';
 import {
   type ClassName,
@@ -118,30 +118,32 @@ function lifted({ source, columns }: Mapping): Set<string> {
   return found;
 }
 
+/** What logs write where there is no value. */
+const NO_VALUE = ['', '-', 'null'];
+
 /** What the record holds and no column took, by dotted key. */
 function unmapped(mapping: Mapping): Sql {
   const kept = keptFields(mapping.class.class, mapping.columns, RECORD);
   const always = lifted(mapping);
-  const entries = leaves(mapping.source.shape).flatMap(({ path, list }) => {
+  const left = leaves(mapping.source.shape).flatMap(({ path, list }): [string, Sql][] => {
     const key = path.join('.');
     const how = kept.get(key);
     if (how === 'always' || always.has(key)) return [];
     const field: Sql = single({ kind: 'field', base: RECORD, path });
     const value = list ? call((f) => f.toJson(field)) : field;
-    const left = how ? sql`CASE WHEN NOT coalesce(${join(how, sql` OR `)}, FALSE) THEN ${value} END` : value;
-    return [
-      call((f) =>
-        f.struct([
-          ['k', literal(key)],
-          ['v', left],
-        ]),
-      ),
-    ];
+    return [[key, how ? sql`CASE WHEN NOT coalesce(${join(how, sql` OR `)}, FALSE) THEN ${value} END` : value]];
   });
-  if (entries.length === 0) return call((f) => f.cast(sql`NULL`, { map: ['text', 'text'] }));
+  if (left.length === 0) return call((f) => f.cast(sql`NULL`, { map: ['text', 'text'] }));
   return call((f) => {
-    const pairs = f.filter(f.list(entries), (e) => sql`${e}.v IS NOT NULL`);
-    return f.mapOfPairs(pairs);
+    const entries = left.map(([k, v]) =>
+      f.struct([
+        ['k', literal(k)],
+        ['v', v],
+      ]),
+    );
+    const pairs = f.filter(f.list(entries), (e) => sql`${e}.v NOT IN (${list(NO_VALUE)})`);
+    const any = sql`coalesce(${list(left.map(([, v]) => v))}) IS NOT NULL`;
+    return sql`CASE WHEN ${any} THEN ${f.mapOfPairs(pairs)} END`;
   });
 }
 

@@ -2,7 +2,7 @@
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { Command, InvalidArgumentError } from 'commander';
-import { EngineError, UserError } from '../engine/engine.ts';
+import { EngineError, UserError } from '../errors.ts';
 import { type SparkServer, startServer } from './server.ts';
 
 const whole = (most: number) => (value: string) => {

@@ -6,8 +6,8 @@ import { connect, createServer } from 'node:net';
 import { join, resolve } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
 import { promisify } from 'node:util';
-import { EngineError, UserError } from '../engine/engine.ts';
 import { openSpark } from '../engine/spark.ts';
+import { EngineError, UserError } from '../errors.ts';
 import { checkJava, deltaPackage, installSpark, keytool } from './install.ts';
 
 /** How a server is started. */

@@ -1,5 +1,5 @@
 import { type GenerateOptions, generate } from '../../samples/generate.ts';
-import { UserError } from '../engine/engine.ts';
+import { UserError } from '../errors.ts';
 
 /** Writes sample logs and prints what was written. */
 export async function generateVerb({ json, ...options }: GenerateOptions & { readonly json?: boolean }): Promise<void> {

@@ -1,5 +1,5 @@
 import Table from 'cli-table3';
-import { UserError } from '../engine/engine.ts';
+import { UserError } from '../errors.ts';
 import type { Quarantined } from '../quarantine.ts';
 import { printable } from '../sink/printable.ts';
 import { type LakehouseOptions, openFor } from './reading.ts';

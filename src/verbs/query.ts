@@ -1,5 +1,6 @@
 import { extname } from 'node:path';
-import { rows, UserError } from '../engine/engine.ts';
+import { rows } from '../engine/engine.ts';
+import { UserError } from '../errors.ts';
 import type { Lakehouse } from '../index.ts';
 import { type Format, fileOutput, formats, type Output, stdoutOutput, writeRows } from '../sink/sink.ts';
 import { identifier, spell, sql } from '../sql/sql.ts';

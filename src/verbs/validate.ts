@@ -1,7 +1,7 @@
 import Table from 'cli-table3';
 import { parseJson } from '../../ocsf/json.ts';
 import { validateEvent } from '../../ocsf/validate.ts';
-import { UserError } from '../engine/engine.ts';
+import { UserError } from '../errors.ts';
 import { printable } from '../sink/printable.ts';
 import { writeRows } from '../sink/sink.ts';
 import { identifier, spell, sql } from '../sql/sql.ts';

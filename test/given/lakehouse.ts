@@ -32,8 +32,9 @@ export async function write(place: string, files: Readonly<Record<string, string
   return paths;
 }
 
-/** What a manifest on a folder says beside its engine. */
+/** What a manifest says otherwise. */
 export interface Parts {
+  readonly engine?: object;
   readonly bronze?: object;
   readonly silver?: 'all' | readonly string[];
   readonly gold?: object;

@@ -1,6 +1,6 @@
 import { execFile } from 'node:child_process';
 import { existsSync } from 'node:fs';
-import { readFile, writeFile } from 'node:fs/promises';
+import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
@@ -33,7 +33,10 @@ const sources = {
     'plaso/*.jsonl',
     'panther-analysis/AWS.CloudTrail.tests.jsonl',
   ),
-  databricks_audit: corpora('ibm-universal-connectors-databricks/*.ndjson', 'panther-analysis/Databricks.Audit.tests.jsonl'),
+  databricks_audit: corpora(
+    'ibm-universal-connectors-databricks/*.ndjson',
+    'panther-analysis/Databricks.Audit.tests.jsonl',
+  ),
   vpc_flow: corpora('vector-vrl/*.log', 'otel-contrib/vpcflow/**/*', 'grafana-lambda-promtail/*.log.gz'),
 };
 const PRODUCTS = { cloudtrail: 'CloudTrail', databricks_audit: 'Databricks', vpc_flow: 'Amazon VPC' };
@@ -47,7 +50,8 @@ describe.skipIf(!present)('the real logs', () => {
     const result = await lake.run();
     expect(result.stages.filter((stage) => stage.error !== undefined)).toEqual([]);
     expect(result.files.failed).toBe(0);
-    for (const table of await silverTables(lake)) exported.set(table, await linesOf(lake.query(`SELECT * FROM ${table}`)));
+    for (const table of await silverTables(lake))
+      exported.set(table, await linesOf(lake.query(`SELECT * FROM ${table}`)));
   });
   afterAll(() => lake?.close());
 
@@ -57,7 +61,7 @@ describe.skipIf(!present)('the real logs', () => {
       const { name } = JSON.parse(line).metadata.product;
       return name === product;
     });
-    expect(stored).toBeGreaterThan(20);
+    expect(stored).toBeGreaterThan(10);
     expect(rows.length).toBe(stored);
   });
 
@@ -82,33 +86,39 @@ describe.skipIf(!present)('the real logs', () => {
     expect([...errors]).toEqual([]);
   });
 
-  test.skipIf(!existsSync(oracle))('are judged alike by the other validator, run over the exported NDJSON with --lint', async () => {
-    const place = await folder();
-    const files: string[] = [];
-    for (const [table, lines] of exported) {
-      if (lines.length === 0) continue;
-      const file = join(place, `${table}.ndjson`);
-      await writeFile(file, `${lines.join('\n')}\n`);
-      files.push(file);
-    }
-    const report = join(place, 'report.json');
-    const args = [oracle, '--schema', join(shared, 'ocsf/ocsf-1.8.0.core.json'), '--lint', '--json', ...files];
-    const { stdout } = await promisify(execFile)(process.execPath, args, { maxBuffer: 1 << 28 });
-    await writeFile(report, stdout);
-    const theirs = JSON.parse(await readFile(report, 'utf8')) as {
-      events: number;
-      errors: number;
-      warnings: number;
-      findings: { kind: string; count: number }[];
-    };
-    const ours = new Map<string, number>();
-    for (const line of [...exported.values()].flat())
-      for (const { kind } of validateEvent(parseJson(line), { lint: true })) ours.set(kind, (ours.get(kind) ?? 0) + 1);
-    console.log(JSON.stringify(theirs).slice(0, 3000), [...ours]);
-    expect(theirs.errors).toBe(0);
-  });
+  test.skipIf(!existsSync(oracle))(
+    'are judged alike by the other validator, run over the exported NDJSON with --lint',
+    async () => {
+      const place = await folder();
+      const files: string[] = [];
+      for (const [table, lines] of exported) {
+        if (lines.length === 0) continue;
+        const file = join(place, `${table}.ndjson`);
+        await writeFile(file, `${lines.join('\n')}\n`);
+        files.push(file);
+      }
+      const args = [oracle, '--schema', join(shared, 'ocsf/ocsf-1.8.0.core.json'), '--lint', '--json', ...files];
+      const { stdout } = await promisify(execFile)(process.execPath, args, { maxBuffer: 1 << 28 });
+      const theirs = JSON.parse(stdout) as Record<
+        'errors' | 'warnings',
+        { kind: string; path: string; count: number }[]
+      > & {
+        events: number;
+        error_count: number;
+      };
+      const ours = new Map<string, number>();
+      const all = [...exported.values()].flat();
+      for (const line of all)
+        for (const { kind, path } of validateEvent(parseJson(line), { lint: true }))
+          ours.set(`${kind} ${path}`, (ours.get(`${kind} ${path}`) ?? 0) + 1);
+      expect(theirs.events).toBe(all.length);
+      expect(theirs.error_count).toBe(0);
+      const counts = [...theirs.errors, ...theirs.warnings].map((one) => [`${one.kind} ${one.path}`, one.count]);
+      expect(Object.fromEntries(counts)).toEqual(Object.fromEntries(ours));
+    },
+  );
 
-  test('have times of this schema version', () => {
+  test('are all of the version of the schema', () => {
     const versions = new Set([...exported.values()].flat().map((line) => JSON.parse(line).metadata.version));
     expect([...versions]).toEqual([schema.version]);
   });

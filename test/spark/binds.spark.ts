@@ -14,6 +14,9 @@ async function binds(statement: string): Promise<void> {
   expect(plan).not.toMatch(/Error occurred|Exception/);
 }
 
+const named = <T extends { readonly name: string }>(stages: readonly T[]) =>
+  stages.map((stage) => [stage.name, stage] as const);
+
 onSpark('every statement binds on Spark', () => {
   beforeAll(async () => {
     const engine = await spark();
@@ -26,7 +29,7 @@ onSpark('every statement binds on Spark', () => {
     for (const statement of preparation(pipeline, [triage], dialect)) await engine.execute(statement);
   });
 
-  test.for(pipeline.bronze)('$name: route and feeds', async (stage) => {
+  test.for(named(pipeline.bronze))('%s: route and feeds', async ([, stage]) => {
     const engine = await spark();
     const route = routeStatement(stage, 0, 1, dialect).replace('TEMP TABLE', 'TEMP VIEW');
     await engine.execute(route);
@@ -39,7 +42,7 @@ onSpark('every statement binds on Spark', () => {
     expect(feeds).toBeGreaterThan(0);
   });
 
-  test.for(pipeline.ranges)('$name', async (stage) => {
+  test.for(named(pipeline.ranges))('%s', async ([, stage]) => {
     for (const ranges of [
       'all',
       [
@@ -51,7 +54,7 @@ onSpark('every statement binds on Spark', () => {
         await binds(statement);
   });
 
-  test.for(pipeline.views)('$name', async (view) => {
+  test.for(named(pipeline.views))('%s', async ([, view]) => {
     const engine = await spark();
     await engine.execute(dialect.createView(view.name, view.select));
     await engine.execute(`SELECT * FROM ${view.name}`);

@@ -64,9 +64,13 @@ const inputs = {
 
 const DIGITS = 10;
 
-/** A value with its keys in order, without NULL members, and with fractions to ten digits. */
+const TIME = /^\d{4}-\d\d-\d\d \d\d:\d\d:\d\d(\.\d+)?\+00$/;
+
+/** A value with its keys in order, without NULL members, times in one spelling and fractions to ten digits. */
 function canonical(value: unknown): unknown {
   if (Array.isArray(value)) return value.map(canonical);
+  // A timestamp as DuckDB writes one into JSON, in the way in which Spark does.
+  if (typeof value === 'string') return TIME.test(value) ? new Date(value.replace('+00', 'Z')).toISOString() : value;
   if (typeof value === 'bigint') return `${value}n`;
   if (typeof value === 'number') return Number.isInteger(value) ? value : Number(value.toPrecision(DIGITS));
   if (typeof value !== 'object' || value === null) return value;

@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { TestProject } from 'vitest/node';
-import { UserError } from '../../src/engine/engine.ts';
+import { UserError } from '../../src/errors.ts';
 import { type SparkServer, startServer } from '../../src/spark/server.ts';
 
 declare module 'vitest' {

@@ -175,6 +175,26 @@ test('replay takes in what is readable now, from the file if it is there and els
   expect(await all(lake, unaccounted)).toEqual([]);
 });
 
+test('a record that a mapping fails on goes to quarantine, and does not stop its class', async () => {
+  await using folder = await temporary();
+  await using lake = await lakehouse(folder.path, few);
+  await put(folder.path, 'cloudtrail/x', text(a, b, c, d));
+  await lake.run({ select: ['bronze.cloudtrail'] });
+  await lake.engine.execute(`UPDATE bronze.cloudtrail SET raw = '{"hostile' WHERE position IN (2, 4)`);
+  const result = await lake.run();
+  expect(result.stages.filter((s) => s.error !== undefined)).toEqual([]);
+  expect(await value(lake, 'SELECT count(*) FROM silver.authentication')).toBe('2');
+  expect(await value(lake, 'SELECT count(*) FROM bronze.cloudtrail')).toBe('2');
+  expect((await lake.quarantine()).map((q) => [q.position, q.reason.split(':')[0], q.text])).toEqual([
+    [2, 'silver.authentication', '{"hostile'],
+    [4, 'silver.authentication', '{"hostile'],
+  ]);
+  expect(await all(lake, unaccounted)).toEqual([]);
+  await lake.run({ replay: true });
+  expect(await value(lake, 'SELECT count(*) FROM silver.authentication')).toBe('4');
+  expect(await lake.quarantine()).toEqual([]);
+});
+
 test('a file that is repaired in place leaves the quarantine by itself', async () => {
   await using folder = await temporary();
   await using lake = await lakehouse(folder.path, few);

@@ -5,7 +5,6 @@ import {
   email,
   equals,
   integer,
-  ipAddress,
   isIn,
   isNotNull,
   isNull,
@@ -17,19 +16,17 @@ import {
   nullIf,
   or,
   regexExtract,
-  splitPart,
   startsWith,
   when,
 } from '../../sql/functions.ts';
 import type { Fields } from '../../sql/record.ts';
 import { call, conversion, identifier, literal, named, type Sql, sql } from '../../sql/sql.ts';
+import { address } from '../address.ts';
 import { bronze } from '../mapping.ts';
 
 export type AuditRecord = Fields<typeof databricksAudit.shape>;
 
 const NOBODY = ['', '-', 'null', 'unknown', '__REDACTED__'];
-const NO_ADDRESS = ['', '0.0.0.0', '127.0.0.1', '::', '::1', '0:0:0:0:0:0:0:0', '0:0:0:0:0:0:0:1'];
-const WITH_PORT = '^([0-9.]+|\\[[0-9A-Fa-f:.]+(%[^\\]]*)?\\]):([0-9]{1,5})$';
 const TRUNCATED = '[.][.][.] truncated|"TRUNCATED"';
 
 const given = (value: Sql<string>): Sql<string> => nullIf(value, '', '-');
@@ -170,25 +167,13 @@ export const actor = (record: AuditRecord) => {
 
 /** From where the call came: an address without port and zone, else the name that stands in its place. */
 export const origin = (record: AuditRecord) => {
-  const text = named(
-    'source_text',
-    coalesce(record.sourceIPAddress, record.source_ip_address, record.properties.sourceIPAddress),
-  );
-  const bare = when(
-    [
-      [startsWith(text, '['), regexExtract(text, '^\\[([^\\]%]+)', 1)],
-      [matches(text, WITH_PORT), splitPart(text, ':', 1)],
-    ],
-    splitPart(text, '%', 1),
-  );
-  const host = named('source_host', nullIf(named('source_bare', conversion(text, bare)), ...NO_ADDRESS));
-  const ip = named('source_ip', ipAddress(host));
-  const port = named('source_port', integer(regexExtract(text, WITH_PORT, 3)));
+  const text = coalesce(record.sourceIPAddress, record.source_ip_address, record.properties.sourceIPAddress);
+  const { host, ip, port } = address('source', given(text));
   const agent = coalesce(record.userAgent, record.user_agent, record.properties.userAgent);
   return {
     'http_request.user_agent': nullIf(agent, '', '-', 'unknown'),
     'src_endpoint.ip': ip,
-    'src_endpoint.port': when([[and(isNotNull(ip), sql`${port} BETWEEN 1 AND 65535`), port]]),
+    'src_endpoint.port': port,
     'src_endpoint.svc_name': when([[isNull(ip), coalesce(host, literal('Databricks'))]]),
   };
 };
@@ -204,7 +189,9 @@ export const textsOf = (value: Sql<string>, otherwise: Sql<string>): Sql<readonl
 const SECONDS = '^[0-9]{1,9}([.][0-9]+)?$';
 /** Milliseconds of a number of seconds with decimals. */
 export const secondsAsMillis = (value: Sql<string>): Sql<bigint> =>
-  call(
-    (f) =>
-      sql`CASE WHEN ${f.matches(value, SECONDS)} THEN ${f.cast(sql`round(${f.cast(value, 'double')} * 1000)`, 'long')} END`,
+  call((f) =>
+    f.cast(
+      sql`round(${f.cast(sql`CASE WHEN ${f.matches(value, SECONDS)} THEN ${value} END`, 'double')} * 1000)`,
+      'long',
+    ),
   );

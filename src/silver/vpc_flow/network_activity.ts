@@ -42,7 +42,12 @@ const LATEST = Date.UTC(2100, 0, 1);
 const given = (value: Sql<string>): Sql<string> => nullIf(value, '-', '', 'unknown');
 
 /** A count of at most `digits` decimal digits and not above `most`; NULL for anything else. */
-const count = <T extends number | bigint>(value: Sql<string>, type: 'integer' | 'long', digits: number, most?: number) =>
+const count = <T extends number | bigint>(
+  value: Sql<string>,
+  type: 'integer' | 'long',
+  digits: number,
+  most?: number,
+) =>
   conversion(
     value,
     call<T>((f) => {
@@ -120,7 +125,9 @@ export default defineMapping({
       ),
       'dst_endpoint.intermediate_ips': between(ofPacket.dst, ofInterface.dst),
       'dst_endpoint.ip': ofPacket.dst,
-      'dst_endpoint.name': when([[and(missing, isNull(given(record.interface_id)), isNull(device)), literal('unknown')]]),
+      'dst_endpoint.name': when([
+        [and(missing, isNull(given(record.interface_id)), isNull(device)), literal('unknown')],
+      ]),
       'dst_endpoint.owner.account.uid': given(record.tgw_dst_vpc_account_id),
       'dst_endpoint.port': port(record.dstport),
       'dst_endpoint.subnet_uid': coalesce(at('ingress', record.subnet_id), given(record.tgw_dst_subnet_id)),
@@ -135,7 +142,9 @@ export default defineMapping({
       'metadata.product.feature.name': literal('Flow Logs'),
       'metadata.product.name': literal('Amazon VPC'),
       'metadata.product.vendor_name': literal('AWS'),
-      'network_observation_point.container.orchestrator': when([[isNotNull(given(record.ecs_container_id)), literal('ECS')]]),
+      'network_observation_point.container.orchestrator': when([
+        [isNotNull(given(record.ecs_container_id)), literal('ECS')],
+      ]),
       'network_observation_point.container.uid': given(record.ecs_container_id),
       'network_observation_point.instance_uid': given(record.instance_id),
       'network_observation_point.interface_uid': given(record.interface_id),
