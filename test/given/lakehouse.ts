@@ -38,6 +38,7 @@ export interface Parts {
   readonly bronze?: object;
   readonly silver?: 'all' | readonly string[];
   readonly gold?: object;
+  readonly targets?: object;
 }
 
 /** Where each source's files lie in a folder, unless a test says otherwise. */

@@ -77,11 +77,12 @@ test('a flow of the default format becomes network activity with everything that
     disposition: 'Allowed',
     disposition_id: 1,
     dst_endpoint: { ip: '203.0.113.77', port: 443 },
+    duration: 60_000,
     end_time: Number(END) * 1000,
     metadata: {
       log_version: '2',
       product: { feature: { name: 'Flow Logs' }, name: 'Amazon VPC', vendor_name: 'AWS' },
-      profiles: ['cloud', 'security_control'],
+      profiles: ['cloud', 'container', 'security_control'],
       uid: expect.stringMatching(/^[0-9a-f]{32}$/),
       version: '1.8.0',
     },
@@ -246,10 +247,10 @@ test('records of transit gateways, ECS tasks and version 11 keep the fields that
   await other.close();
   expect(one).toMatchObject({
     action_id: 0,
+    network_observation_point: { name: 'tgw-0a' },
+    src_endpoint: { vpc_uid: 'vpc-0b' },
     unmapped: {
       resource_type: 'TransitGateway',
-      tgw_id: 'tgw-0a',
-      tgw_src_vpc_id: 'vpc-0b',
       packets_lost_no_route: '7',
       ecs_cluster_name: 'cluster',
       encryption_status: '1',

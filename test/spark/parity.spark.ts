@@ -66,11 +66,22 @@ const DIGITS = 10;
 
 const TIME = /^\d{4}-\d\d-\d\d \d\d:\d\d:\d\d(\.\d+)?\+00$/;
 
+/** A timestamp as DuckDB writes one into JSON, in the way in which Spark does. */
+const timeOf = (text: string): string => (TIME.test(text) ? new Date(text.replace('+00', 'Z')).toISOString() : text);
+
+/** JSON that is kept as text, by its value: Spark writes 1.2E7 where DuckDB writes 12000000.0, and half an emoji at a time. */
+function inner(text: string): unknown {
+  try {
+    return { json: canonical(parseJson(text)) };
+  } catch {
+    return text;
+  }
+}
+
 /** A value with its keys in order, without NULL members, times in one spelling and fractions to ten digits. */
 function canonical(value: unknown): unknown {
   if (Array.isArray(value)) return value.map(canonical);
-  // A timestamp as DuckDB writes one into JSON, in the way in which Spark does.
-  if (typeof value === 'string') return TIME.test(value) ? new Date(value.replace('+00', 'Z')).toISOString() : value;
+  if (typeof value === 'string') return /^[[{]/.test(value) ? inner(value) : timeOf(value);
   if (typeof value === 'bigint') return `${value}n`;
   if (typeof value === 'number') return Number.isInteger(value) ? value : Number(value.toPrecision(DIGITS));
   if (typeof value !== 'object' || value === null) return value;

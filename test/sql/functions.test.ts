@@ -59,8 +59,8 @@ const {
   when,
 } = functions;
 
-const SPARK_STRICT = `'_bad STRING', map('columnNameOfCorruptRecord', '_bad', 'allowSingleQuotes', 'false', 'allowNonNumericNumbers', 'false')`;
-const SPARK_JSON = `(from_json(\`a\`, ${SPARK_STRICT})._bad IS NULL AND trim(\`a\`) <> '')`;
+const SPARK_STRICT = "map('allowSingleQuotes', 'false', 'allowNonNumericNumbers', 'false')";
+const SPARK_JSON = `(transform(from_json('[' || \`a\` || ',"' || md5(\`a\`) || '"]', 'ARRAY<STRING>', ${SPARK_STRICT}), (e, i) -> if(i = 0, '', e)) <=> array('', md5(\`a\`)))`;
 const SPARK_STRING = `CASE WHEN \`a\` IS NOT NULL THEN regexp_extract(to_json(array(\`a\`)), '(?s)^.(.*).$', 1) END`;
 
 /** What mappings and rules call; `'…'` stands for a long pattern, whose effect functions_on_duckdb.test.ts shows. */
@@ -142,18 +142,18 @@ const library: Rows = {
     of: integer(a),
     duckdb: `CASE WHEN regexp_matches("a", '^[+-]?[0-9]{1,19}(\\.0+)?$') THEN try_cast(split_part("a", '.', 1) AS INT) END`,
     spark:
-      "CASE WHEN regexp_like(`a`, '^[+-]?[0-9]{1,19}(\\\\.0+)?$') THEN try_cast(split_part(`a`, '.', 1) AS INT) END",
+      "CASE WHEN regexp_like(`a`, '^[+-]?[0-9]{1,19}(\\\\.0+)?\\\\z') THEN try_cast(split_part(`a`, '.', 1) AS INT) END",
   },
   long: {
     of: long(a),
     duckdb: `CASE WHEN regexp_matches("a", '^[+-]?[0-9]{1,19}(\\.0+)?$') THEN try_cast(split_part("a", '.', 1) AS BIGINT) END`,
     spark:
-      "CASE WHEN regexp_like(`a`, '^[+-]?[0-9]{1,19}(\\\\.0+)?$') THEN try_cast(split_part(`a`, '.', 1) AS BIGINT) END",
+      "CASE WHEN regexp_like(`a`, '^[+-]?[0-9]{1,19}(\\\\.0+)?\\\\z') THEN try_cast(split_part(`a`, '.', 1) AS BIGINT) END",
   },
   epochTime: {
     of: epochTime(a, 1000),
     duckdb: `CASE WHEN regexp_matches("a", '^[0-9]{1,15}$') THEN try_cast("a" AS BIGINT) * 1000 END`,
-    spark: "CASE WHEN regexp_like(`a`, '^[0-9]{1,15}$') THEN try_cast(`a` AS BIGINT) * 1000 END",
+    spark: "CASE WHEN regexp_like(`a`, '^[0-9]{1,15}\\\\z') THEN try_cast(`a` AS BIGINT) * 1000 END",
   },
   isoTime: {
     of: isoTime(a),
@@ -197,7 +197,11 @@ const library: Rows = {
     duckdb: `from_json("a", '{"a":"VARCHAR","b-c":["VARCHAR"],"d":{"e.f":"VARCHAR"}}')`,
     spark: "from_json(`a`, '`a` STRING, `b-c` ARRAY<STRING>, `d` STRUCT<`e.f`: STRING>')",
   },
-  toJson: { of: toJson(a), duckdb: 'CAST(to_json("a") AS VARCHAR)', spark: 'to_json(`a`)' },
+  toJson: {
+    of: toJson(a),
+    duckdb: 'CAST(to_json("a") AS VARCHAR)',
+    spark: "to_json(`a`, map('ignoreNullFields', 'false'))",
+  },
   json: {
     of: json(a),
     duckdb: 'CASE WHEN json_valid("a") THEN "a" END',
@@ -262,7 +266,7 @@ const spellings: Rows = {
   concatLists: {
     of: of((f) => f.concatLists([a, b, list])),
     duckdb: 'list_concat(list_concat("a", "b"), "list")',
-    spark: 'concat(`a`, `b`, `list`)',
+    spark: 'concat(coalesce(`a`, array()), coalesce(`b`, array()), coalesce(`list`, array()))',
   },
   size: { of: of((f) => f.size(list)), duckdb: 'len("list")', spark: 'size(`list`)' },
   element: { of: of((f) => f.element(list, 2)), duckdb: '"list"[2]', spark: 'try_element_at(`list`, 2)' },
@@ -313,7 +317,7 @@ const spellings: Rows = {
   sumLong: { of: of((f) => f.sumLong(a)), duckdb: 'CAST(sum("a") AS BIGINT)', spark: 'sum(`a`)' },
 };
 
-const LONG_PATTERN = /'\^(?:[^'\\]|''|\\.){40,}\$'/g;
+const LONG_PATTERN = /'\^(?:[^'\\]|''|\\.){40,}?(?:\$|\\\\z)'/g;
 const shown = (piece: Sql, dialect: typeof duckdb): string => spell(piece, dialect).replace(LONG_PATTERN, "'…'");
 const rowsOf = (rows: Rows): [string, Row][] =>
   Object.entries(rows).flatMap(([name, row]) => [row].flat().map((one): [string, Row] => [name, one]));
