@@ -191,6 +191,14 @@ verb(
     await generateVerb(options as never);
   });
 
+// A reader that goes away (`| head`) is no error; the work goes on to its end.
+for (const stream of [process.stdout, process.stderr])
+  stream.on('error', (error: NodeJS.ErrnoException) => {
+    if (error.code === 'EPIPE') return;
+    process.exitCode = 1;
+    if (stream === process.stdout) process.stderr.write(`Cannot write to standard output: ${error.message}\n`);
+  });
+
 const verbs = new Set(program.commands.map((command) => command.name()));
 const args = process.argv.slice(2);
 const [head] = args;

@@ -61,18 +61,25 @@ beforeAll(async () => {
 afterAll(() => rm(compiled, { recursive: true, force: true }));
 
 /** A process that has loaded everything and waits for the word. */
-function waiting(): { child: ChildProcess; ready: Promise<unknown>; said: Said[] } {
+function waiting(): { child: ChildProcess; ready: Promise<unknown>; said: Said[]; gold: Promise<number> } {
   const script = fileURLToPath(new URL('killed.mjs', import.meta.url));
   const child = fork(script, [join(compiled, 'src/index.js')], {
     execArgv: [],
     stdio: ['ignore', 'ignore', 'inherit', 'ipc'],
   });
   const said: Said[] = [];
-  child.on('message', (message) => said.push(message as Said));
+  const gold = new Promise<number>((resolve) => {
+    child.on('message', (message: Said) => {
+      said.push(message);
+      if ('at' in message && message.at.startsWith('after silver')) resolve(performance.now());
+    });
+  });
   const ended = once(child, 'exit').then(([code]) => {
     if (said.length === 0) throw new Error(`the process ended with ${code} before it was ready`);
   });
-  return { child, ready: Promise.race([once(child, 'message'), ended]), said };
+  const ready = Promise.race([once(child, 'message'), ended]);
+  ready.catch(() => undefined);
+  return { child, ready, said, gold };
 }
 
 const phaseOf = (said: readonly Said[]): string => {
@@ -95,19 +102,20 @@ test(`a run that is killed at ${KILLS} random moments and run again ends like on
     process.child.send(go(lakehouse));
     return process;
   };
-  const finished = async (lakehouse: string): Promise<number> => {
-    const { child, said } = await start(lakehouse);
+  const finished = async (lakehouse: string): Promise<{ duration: number; gold: number }> => {
+    const { child, said, gold } = await start(lakehouse);
     const started = performance.now();
     await once(child, 'exit');
     expect(said.at(-1)).toEqual({ done: true });
-    return performance.now() - started;
+    const ended = performance.now();
+    return { duration: ended - started, gold: ended - (await gold) };
   };
   const digestOf = async (lakehouse: string) => {
     await using lake = await open(go(lakehouse).manifest, { readOnly: true });
     return await digest(lake.engine);
   };
 
-  const duration = await finished('undisturbed.duckdb');
+  const { duration, gold: inGold } = await finished('undisturbed.duckdb');
   const undisturbed = await digestOf('undisturbed.duckdb');
   const chance = random(20261105, 4, 1);
   const phases = new Map<string, number>();
@@ -116,9 +124,12 @@ test(`a run that is killed at ${KILLS} random moments and run again ends like on
     const lakehouse = `${chain}.duckdb`;
     let done = false;
     for (let k = 0; k < KILLS_IN_A_ROW && !done && kills < KILLS; k++) {
-      const { child, said } = await start(lakehouse);
+      const { child, said, gold } = await start(lakehouse);
       const exit = once(child, 'exit');
-      await Promise.race([exit, pause(chance.fraction() * duration)]);
+      // Gold takes the least time of a run: every third moment is one of it.
+      const at = chance.fraction();
+      const moment = k % 3 === 2 ? gold.then(() => pause(at * inGold)) : pause(at * duration);
+      await Promise.race([exit, moment]);
       done = said.some((s) => 'done' in s);
       if (!done) {
         child.kill('SIGKILL');

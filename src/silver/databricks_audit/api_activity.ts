@@ -8,7 +8,7 @@ import { actor, event, origin, params } from './event.ts';
 
 /** Actions that begin with one of these words, after the name of a product; `get` begins getTable and not getaway. */
 const verbs = (words: string): string =>
-  `^(deltaSharing(Proxy)?|genie|api|privileged|wsfs)?(?i:${words.trim().split(/\s+/).join('|')})([^a-z]|$)`;
+  `^(deltaSharing(Proxy)?|genie|api|privileged|workspaceConf|batch-)?(?i:${words.trim().split(/\s+/).join('|')})([^a-z]|$)`;
 const CREATE = verbs(
   'add accept clone create execute fork generate import install link mint publish put register request send submit take upload',
 );
