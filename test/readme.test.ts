@@ -209,6 +209,7 @@ describe('README.md', () => {
             .map((name) => `"${name}"`)
             .join('.'),
         );
+        if (columns.length === 0) continue;
         for await (const _ of lake.query(`SELECT ${columns.join(', ')} FROM ${table} LIMIT 0`))
           checked += columns.length;
       }

@@ -403,6 +403,11 @@ export function missing(name: ClassName, columns: Columns): string[] {
   return problems;
 }
 
+const RESOURCE_UID = 10;
+/** The observable type of a leaf; an instance id is a Resource UID wherever it stands, so that sources join on it. */
+const observableIdOf = (path: string, attribute: Attribute): number | undefined =>
+  observableTypeOf(attribute) ?? (path.split('.').at(-1) === 'instance_uid' ? RESOURCE_UID : undefined);
+
 function observables(type: RowType, columns: Columns): Sql {
   const entry = (name: string, id: number, value: Sql): Sql =>
     call((f) =>
@@ -434,7 +439,7 @@ function observables(type: RowType, columns: Columns): Sql {
       continue;
     }
     const attribute = attributeAt(type.class, path).leaf;
-    const id = attribute.is_array || attribute.object_type ? undefined : observableTypeOf(attribute);
+    const id = attribute.is_array || attribute.object_type ? undefined : observableIdOf(path, attribute);
     if (id !== undefined) scalars.push(entry(path, id, identifier(path)));
   }
   const listType: Type = {
