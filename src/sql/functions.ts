@@ -32,7 +32,6 @@ export interface Functions {
   explode(elements: Sql): Sql;
   cast(value: Sql, type: Type): Sql;
   matches(value: Sql, pattern: string): Sql;
-  /** `$1` in `by` is the first group. */
   replaceAll(value: Sql, pattern: string, by: string): Sql;
   startsWith(value: Sql, prefix: Sql): Sql;
   /** Milliseconds since 1970 of an ISO 8601 text with its offset, of which the form was tested. */
@@ -170,38 +169,17 @@ const IPV6 = `^(${[
   '::',
   `((${GROUP}:){6}|::(${GROUP}:){0,5}|${[1, 2, 3, 4, 5].map((n) => `(${GROUP}:){1,${n}}:(${GROUP}:){0,${5 - n}}`).join('|')})${DOTTED}`,
 ].join('|')})$`;
-const LOOSE = '(^|:)0[0-9a-f]|(^|:)0(:0)+(:|$)|(^|:)0::|::0(:|$)|^([0-9a-f]*:){7,8}[0-9a-f]*$';
-/** An IPv6 address without dots as RFC 5952 writes it: lower case, no leading zeros, `::` for the longest run of zeros. */
-function canonical(f: Functions, address: Sql): Sql {
-  const inside = (value: Sql, change: (e: Sql) => Sql): Sql => f.element(f.transform(f.list([value]), change), 1);
-  const low = sql`lower(${address})`;
-  const bare = sql`substring(${f.replaceAll(sql`(':' || ${low})`, ':0+([0-9a-f])', ':$1')}, 2)`;
-  const full = inside(bare, (e) => {
-    const groups = sql`(length(${e}) - length(replace(${e}, ':', '')) - CASE WHEN ${e} LIKE '::%' THEN 1 ELSE 0 END - CASE WHEN ${e} LIKE '%::' THEN 1 ELSE 0 END)`;
-    return sql`CASE WHEN contains(${e}, '::') THEN trim(BOTH ':' FROM replace(${e}, '::', ':' || repeat('0:', CAST(8 - ${groups} AS INT)))) ELSE ${e} END`;
-  });
-  const runs = [8, 7, 6, 5, 4, 3, 2].map((n) => `^(?:(.*?):)??0(?::0){${n - 1}}(?::(.*))?$`);
-  const short = inside(full, (e) => {
-    const whens = runs.map(
-      (run) =>
-        sql` WHEN ${f.matches(e, run)} THEN regexp_extract(${e}, ${run}, 1) || '::' || regexp_extract(${e}, ${run}, 2)`,
-    );
-    return sql`CASE${join(whens, sql``)} ELSE ${e} END`;
-  });
-  return sql`CASE WHEN NOT contains(${low}, '.') AND ${f.matches(low, LOOSE)} THEN ${short} ELSE ${low} END`;
-}
-/** An IPv4 or IPv6 address, without port or zone, IPv6 in canonical form; NULL for anything else. */
+/** An IPv4 or IPv6 address, without port or zone, IPv6 in lower case; NULL for anything else. */
 export const ipAddress = (value: Sql<string>): Sql<Ip> =>
   conversion(
     value,
     call(
       (f) =>
-        sql`CASE WHEN ${f.matches(value, IPV4)} THEN ${value} WHEN ${f.matches(value, IPV6)} THEN ${canonical(f, value)} END`,
+        sql`CASE WHEN ${f.matches(value, IPV4)} THEN ${value} WHEN ${f.matches(value, IPV6)} THEN lower(${value}) END`,
     ),
   );
-/** Whether an IPv4 or IPv6 address stands there; never NULL. */
-export const isIpAddress = (value: Sql<string>): Condition =>
-  tested(call((f) => sql`coalesce(${f.matches(value, IPV4)} OR ${f.matches(value, IPV6)}, FALSE)`));
+/** Whether an IPv4 or IPv6 address stands there. */
+export const isIpAddress = (value: Sql<string>): Condition => isNotNull(ipAddress(value));
 
 const EMAIL = "^[a-zA-Z0-9!#$%&'*+/=?^_`{|}~.-]+@[a-zA-Z0-9-]+[.][a-zA-Z0-9.-]+$";
 /** An e-mail address as OCSF writes one; NULL for anything else. */

@@ -233,7 +233,7 @@ test('a format in the manifest, as AWS writes one, names the fields where files 
   expect(one).toMatchObject({ action_id: 2, connection_info: { direction_id: 2 }, dst_endpoint: { port: 22 } });
 });
 
-test('records of transit gateways, ECS tasks and version 11 keep the fields that have no place in OCSF, by name', async () => {
+test('records of transit gateways, ECS tasks and version 11 keep the fields that have no place, by name', async () => {
   const names =
     'resource-type tgw-id tgw-src-vpc-id packets-lost-no-route ecs-cluster-name encryption-status interface-type next-hop-az-id';
   const other = await lakehouse(
