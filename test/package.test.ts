@@ -2,6 +2,7 @@ import { chmod, mkdir, mkdtemp, readFile, rm, symlink, writeFile } from 'node:fs
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { z } from 'zod';
 import { pipelinesSchema } from '../pipelines.schema.ts';
 import { emptyFolder, manifest, root, sh, staged } from './staged.ts';
 
@@ -43,10 +44,17 @@ describe('package.json', () => {
 });
 
 describe('pipelines.schema.json', () => {
+  const read = async (file: string) => JSON.parse(await readFile(join(root, file), 'utf8'));
+
   it('is what the manifest accepts; npm run schema makes it', async () => {
-    expect(JSON.parse(await readFile(join(root, 'pipelines.schema.json'), 'utf8'))).toEqual(
-      JSON.parse(pipelinesSchema()),
-    );
+    expect(await read('pipelines.schema.json')).toEqual(JSON.parse(pipelinesSchema()));
+  });
+
+  it('accepts the manifest of the samples, and no misspelt source', async () => {
+    const schema = z.fromJSONSchema(await read('pipelines.schema.json'));
+    const { bronze, ...rest } = await read('pipelines.json');
+    expect(schema.safeParse({ ...rest, bronze }).success).toBe(true);
+    expect(schema.safeParse({ ...rest, bronze: { cloudtrial: bronze.cloudtrail } }).success).toBe(false);
   });
 });
 

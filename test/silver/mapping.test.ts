@@ -444,6 +444,7 @@ describe('derived, and in no mapping by hand:', () => {
       'actor.user.email_addr 5 ana@example.com',
       'actor.user.name 4 ana',
       'raw_data_hash.value 8 hash-0',
+      'src_endpoint.instance_uid 10 i-0a1b2c3d4e5f60718',
       'src_endpoint.ip 2 192.0.2.10',
       'src_endpoint.port 11 443',
       'resources[].name 38 one',
