@@ -7,6 +7,7 @@ const CLASSES = [
   'api_activity',
   'application_lifecycle',
   'authentication',
+  'base_event',
   'datastore_activity',
   'detection_finding',
   'dns_activity',

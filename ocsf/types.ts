@@ -298,6 +298,64 @@ export interface Authentication {
   user: User;
 }
 
+/** OCSF class 0 "Base Event". */
+export interface BaseEvent {
+  action: string;
+  action_id: 0 | 1 | 2 | 3 | 4 | 99;
+  activity_id: 0 | 99;
+  activity_name: string;
+  actor: Actor;
+  api: Api;
+  attacks: Attack[];
+  authorizations: Authorization[];
+  category_name: string;
+  category_uid: 0;
+  class_name: string;
+  class_uid: 0;
+  cloud: Cloud;
+  confidence: string;
+  confidence_id: 0 | 1 | 2 | 3 | 99;
+  confidence_score: number;
+  count: number;
+  device: Device;
+  disposition: string;
+  disposition_id: 0 | 1 | 2 | 3 | 4 | 5 | 6 | 7 | 8 | 9 | 10 | 11 | 12 | 13 | 14 | 15 | 16 | 17 | 18 | 19 | 20 | 21 | 22 | 23 | 24 | 25 | 26 | 27 | 99;
+  duration: bigint;
+  end_time: Timestamp;
+  end_time_dt: DateTime;
+  enrichments: Enrichment[];
+  firewall_rule: FirewallRule;
+  is_alert: boolean;
+  malware: Malware[];
+  malware_scan_info: MalwareScanInfo;
+  message: string;
+  metadata: Metadata;
+  observables: Observable[];
+  osint: Osint[];
+  policy: Policy;
+  raw_data: string;
+  raw_data_hash: Fingerprint;
+  raw_data_size: bigint;
+  risk_details: string;
+  risk_level: string;
+  risk_level_id: 0 | 1 | 2 | 3 | 4 | 99;
+  risk_score: number;
+  severity: string;
+  severity_id: 0 | 1 | 2 | 3 | 4 | 5 | 6 | 99;
+  start_time: Timestamp;
+  start_time_dt: DateTime;
+  status: string;
+  status_code: string;
+  status_detail: string;
+  status_id: 0 | 1 | 2 | 99;
+  time: Timestamp;
+  time_dt: DateTime;
+  timezone_offset: number;
+  type_name: string;
+  type_uid: bigint;
+  unmapped: Unmapped;
+}
+
 /** OCSF class 6005 "Datastore Activity". */
 export interface DatastoreActivity {
   action: string;
@@ -3053,6 +3111,7 @@ export interface Classes {
   api_activity: ApiActivity;
   application_lifecycle: ApplicationLifecycle;
   authentication: Authentication;
+  base_event: BaseEvent;
   datastore_activity: DatastoreActivity;
   detection_finding: DetectionFinding;
   dns_activity: DnsActivity;

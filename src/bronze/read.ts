@@ -3,7 +3,7 @@ import { fromJson, md5, type Shape } from '../sql/functions.ts';
 import { pruned } from '../sql/record.ts';
 import { call, identifier, join, list, literal, type Part, type Sql, sql, visit } from '../sql/sql.ts';
 import { type Expectation, expectationsOf } from './expectations.ts';
-import { bronzeColumns, RECORD, type Source } from './source.ts';
+import { bronzeColumns, RECORD, repaired, type Source } from './source.ts';
 
 /** Files that one statement reads alike. */
 export type FileGroup =
@@ -223,8 +223,14 @@ export function arrivals(
   batch: { id: number; runId: string; at: Date },
   expected: readonly Expectation[] = expectationsOf(source.source),
 ): Sql {
-  const { lift, ignore } = source;
-  const wanted = pruned(source.shape, looked([lift.uid, lift.time, lift.service, lift.action, ignore]));
+  const { lift, ignore, repair } = source;
+  const asked = looked([lift.uid, lift.time, lift.service, lift.action, ignore, ...(repair ? [repair.when] : [])]);
+  const wanted = pruned({ ...source.foreign, ...source.shape }, asked);
+  const found = readFiles(source, group, wanted);
+  const right = repaired(source, wanted, pruned(source.shape, asked));
+  const parsed = right
+    ? sql`SELECT file, position, raw, fault, ${right} AS ${identifier(RECORD)} FROM (${found}) AS found`
+    : found;
   const hash = sql`CASE WHEN uid IS NOT NULL THEN ${md5(sql`raw`)} END`;
   const refusals = expected
     .filter((one) => one.otherwise !== 'warn')
@@ -252,5 +258,5 @@ export function arrivals(
   return sql`SELECT ${join(select, sql`, `)}
 FROM (SELECT *, ${hash} AS hash FROM (SELECT file, position, raw, fault, nullif(${lift.uid}, '') AS uid, ${lift.time} AS time,
     ${lift.service} AS service, ${lift.action} AS action, ${ignore} AS ignored
-  FROM (${readFiles(source, group, wanted)}) AS parsed) AS lifted) AS hashed`;
+  FROM (${parsed}) AS parsed) AS lifted) AS hashed`;
 }

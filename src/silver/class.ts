@@ -23,6 +23,7 @@ export const accountChange = defineClass('account_change');
 export const apiActivity = defineClass('api_activity');
 export const applicationLifecycle = defineClass('application_lifecycle');
 export const authentication = defineClass('authentication');
+export const baseEvent = defineClass('base_event');
 export const datastoreActivity = defineClass('datastore_activity');
 export const detectionFinding = defineClass('detection_finding');
 export const dnsActivity = defineClass('dns_activity');

@@ -1,7 +1,12 @@
 import cloudtrailAccountChange from './cloudtrail/account_change.ts';
 import cloudtrailApiActivity from './cloudtrail/api_activity.ts';
 import cloudtrailAuthentication from './cloudtrail/authentication.ts';
+import cloudtrailBaseEvent from './cloudtrail/base_event.ts';
+import cloudtrailDatastoreActivity from './cloudtrail/datastore_activity.ts';
 import cloudtrailDetectionFinding from './cloudtrail/detection_finding.ts';
+import cloudtrailEntityManagement from './cloudtrail/entity_management.ts';
+import cloudtrailGroupManagement from './cloudtrail/group_management.ts';
+import cloudtrailUserAccess from './cloudtrail/user_access.ts';
 import databricksAccountChange from './databricks_audit/account_change.ts';
 import databricksApiActivity from './databricks_audit/api_activity.ts';
 import databricksApplicationLifecycle from './databricks_audit/application_lifecycle.ts';
@@ -23,7 +28,12 @@ export const mappings: readonly Mapping[] = [
   cloudtrailAccountChange,
   cloudtrailApiActivity,
   cloudtrailAuthentication,
+  cloudtrailBaseEvent,
+  cloudtrailDatastoreActivity,
   cloudtrailDetectionFinding,
+  cloudtrailEntityManagement,
+  cloudtrailGroupManagement,
+  cloudtrailUserAccess,
   databricksAccountChange,
   databricksApiActivity,
   databricksApplicationLifecycle,

@@ -1,9 +1,21 @@
 import type { Classes } from '../../ocsf/types.ts';
-import { RECORD, type Source } from '../bronze/source.ts';
+import { RECORD, repaired, type Source } from '../bronze/source.ts';
 import { duckdb } from '../sql/duckdb.ts';
 import { fromJson, type Shape } from '../sql/functions.ts';
 import { type Fields, fields, leaves } from '../sql/record.ts';
-import { call, identifier, join, list, literal, type Part, type Sql, single, sql, visit } from '../sql/sql.ts';
+import {
+  type Condition,
+  call,
+  identifier,
+  join,
+  list,
+  literal,
+  named,
+  type Part,
+  type Sql,
+  sql,
+  visit,
+} from '../sql/sql.ts';
 import type { OcsfClass } from './class.ts';
 import {
   type ClassName,
@@ -36,26 +48,31 @@ export interface Mapping {
   readonly class: OcsfClass;
   /** The events it takes; 'rest' is whatever no other mapping of the source takes. */
   readonly events: Events | 'rest';
+  /** Of these events only those for which this holds of the bronze row. */
+  readonly only: Condition | undefined;
   readonly parsed: Readonly<Record<string, Parsed>>;
   readonly columns: Columns;
 }
 
 /** The activity of the event's (service, action) in a mapping's own table. */
 export function activityOf<A extends number>(events: Readonly<Record<string, Readonly<Record<string, A>>>>): Sql<A> {
-  const whens = Object.entries(events).flatMap(([service, actions]) =>
-    Object.entries(actions)
-      .sort(([a], [b]) => Number(a === '*') - Number(b === '*'))
-      .map(([action, activity]) =>
-        action === '*'
-          ? sql` WHEN service = ${service} THEN ${activity}`
-          : sql` WHEN service = ${service} AND action = ${action} THEN ${activity}`,
-      ),
-  );
-  return sql`CASE${join(whens, sql``)} END`;
+  const kind = named('kind', sql`service || ' ' || action`);
+  const exact: Sql[] = [];
+  const wild: Sql[] = [];
+  for (const [service, actions] of Object.entries(events))
+    for (const [action, activity] of Object.entries(actions))
+      if (action === '*') wild.push(sql` WHEN ${service} THEN ${activity}`);
+      else exact.push(sql` WHEN ${`${service} ${action}`} THEN ${activity}`);
+  const found = [
+    ...(exact.length > 0 ? [sql`CASE ${kind}${join(exact, sql``)} END`] : []),
+    ...(wild.length > 0 ? [sql`CASE service${join(wild, sql``)} END`] : []),
+  ];
+  return found.length === 1 ? (found[0] as Sql<A>) : sql`coalesce(${list(found)})`;
 }
 
-/** The lifted columns of the bronze row. */
+/** The lifted columns of the bronze row, and its text. */
 export const bronze = {
+  raw: identifier<string>('raw'),
   service: identifier<string>('service'),
   action: identifier<string>('action'),
 } as const;
@@ -70,6 +87,7 @@ export function defineMapping<
   source: Source<S>;
   class: OcsfClass<N>;
   events: Events | 'rest';
+  only?: Condition;
   parse?: (record: Fields<S>) => P;
   columns: (record: Fields<S>, parsed: ParsedFields<P>) => C & ColumnsOf<Classes[N], C>;
 }): Mapping {
@@ -93,6 +111,7 @@ export function defineMapping<
     source: source as unknown as Source,
     class: definition.class as unknown as OcsfClass,
     events,
+    only: definition.only,
     parsed,
     columns,
   };
@@ -118,6 +137,10 @@ function lifted({ source, columns }: Mapping): Set<string> {
   return found;
 }
 
+/** A field as silver may have it. */
+const fieldAt = (source: Source, path: readonly string[]): Sql =>
+  path.reduce<unknown>((at, key) => (at as Readonly<Record<string, unknown>>)[key], source.record) as Sql;
+
 /** What logs write where there is no value. */
 const NO_VALUE = ['', '-', 'null'];
 
@@ -129,7 +152,7 @@ function unmapped(mapping: Mapping): Sql {
     const key = path.join('.');
     const how = kept.get(key);
     if (how === 'always' || always.has(key)) return [];
-    const field: Sql = single({ kind: 'field', base: RECORD, path });
+    const field = fieldAt(mapping.source, path);
     const value = list ? call((f) => f.toJson(field)) : field;
     return [[key, how ? sql`CASE WHEN NOT coalesce(${join(how, sql` OR `)}, FALSE) THEN ${value} END` : value]];
   });
@@ -157,7 +180,7 @@ interface Step {
 }
 
 /** What must be computed before the columns, each with how many steps must come before it. */
-function steps(mapping: Mapping): Map<string, Step> {
+function steps(mapping: Mapping, rest: Sql): Map<string, Step> {
   const found = new Map<string, Step>();
   const depthOf = (value: Sql): number => {
     let depth = 0;
@@ -191,26 +214,27 @@ function steps(mapping: Mapping): Map<string, Step> {
   };
   for (const name of Object.keys(mapping.parsed)) parsedStep(name);
   for (const value of Object.values(mapping.columns)) for (const piece of piecesOf(value)) depthOf(piece);
+  depthOf(rest);
   return found;
 }
 
 /** The rows of one mapping, from the routed bronze rows. */
 export function selectMapping(mapping: Mapping, type: RowType): Sql {
-  const record = fromJson(identifier('raw'), mapping.source.shape);
-  let from: Sql = sql`(SELECT uid, time, service, action, hash, ${record} AS ${identifier(RECORD)}
+  const { shape } = mapping.source;
+  const columns = sql`uid, time, service, action, hash, raw`;
+  let from: Sql = sql`(SELECT ${columns}, ${fromJson(bronze.raw, shape)} AS ${identifier(RECORD)}
   FROM ${identifier(ROUTED)} WHERE class = ${mapping.class.class}) AS bronze`;
-  const all = steps(mapping);
+  const right = repaired(mapping.source, shape, shape, ...Object.values(mapping.parsed).map((parsed) => parsed.shape));
+  if (right) from = sql`(SELECT ${columns}, ${right} AS ${identifier(RECORD)} FROM ${from}) AS repaired`;
+  const rest = unmapped(mapping);
+  const all = steps(mapping, rest);
   for (let depth = 0; ; depth++) {
     const layer = [...all].filter(([, step]) => step.depth === depth);
     if (layer.length === 0) break;
     const columns = layer.map(([name, { value }]) => sql`${value} AS ${identifier(name)}`);
     from = sql`(SELECT *, ${join(columns, sql`, `)} FROM ${from}) AS ${identifier(`step_${depth}`)}`;
   }
-  return selectRows(
-    type,
-    { columns: mapping.columns, carried: [RECORD, ...all.keys()], unmapped: unmapped(mapping) },
-    from,
-  );
+  return selectRows(type, { columns: mapping.columns, carried: [RECORD, ...all.keys()], unmapped: rest }, from);
 }
 
 /** The class of a bronze row by its lifted columns, among the mappings of one source; a named action goes before `*`. */
@@ -219,7 +243,7 @@ export function classOfRow(mappings: readonly Mapping[]): Sql<string> {
   const whens: Sql[] = [];
   const wilds: Sql[] = [];
   let rest: string | undefined;
-  for (const { events, class: target, source } of mappings) {
+  for (const { events, only, class: target, source } of mappings) {
     if (events === 'rest') {
       if (rest) throw new Error(`${source.source}: ${rest} and ${target.class} both take the rest`);
       rest = target.class;
@@ -236,20 +260,12 @@ export function classOfRow(mappings: readonly Mapping[]): Sql<string> {
       if (other) throw new Error(`${source.source}: both ${other} and ${target.class} take ${key}`);
       taken.set(key, target.class);
     }
-    if (keys.length > 0)
-      whens.push(
-        sql` WHEN service || ' ' || action IN (${join(
-          keys.map((k) => literal(k)),
-          sql`, `,
-        )}) THEN ${target.class}`,
-      );
-    if (wild.length > 0)
-      wilds.push(
-        sql` WHEN service IN (${join(
-          wild.map((k) => literal(k)),
-          sql`, `,
-        )}) THEN ${target.class}`,
-      );
+    const when = (taken: Sql): Sql =>
+      only
+        ? sql` WHEN CASE WHEN ${taken} THEN ${only} END THEN ${target.class}`
+        : sql` WHEN ${taken} THEN ${target.class}`;
+    if (keys.length > 0) whens.push(when(sql`service || ' ' || action IN (${list(keys)})`));
+    if (wild.length > 0) wilds.push(when(sql`service IN (${list(wild)})`));
   }
   if (whens.length + wilds.length === 0) return literal(rest ?? null) as Sql<string>;
   return sql`CASE${join([...whens, ...wilds], sql``)}${rest ? sql` ELSE ${rest}` : sql``} END`;

@@ -51,8 +51,8 @@ export type ColumnsOf<T, C> = { [P in keyof C]: At<T, P> extends [infer V] ? Val
 type ElementColumns = Readonly<Record<string, Sql>>;
 interface Element {
   readonly columns: ElementColumns;
-  /** The list of JSON texts that this element is made from, one each, read as `shape`. */
-  readonly each?: { readonly of: Sql; readonly shape: Shape };
+  /** The list of texts that elements are made from, one each: JSON read as `shape`, or the texts themselves. */
+  readonly each?: { readonly of: Sql; readonly shape?: Shape };
 }
 
 /** The value of an attribute that holds a list of objects. */
@@ -81,6 +81,15 @@ export function objectsFrom<N extends ObjectName, S extends Shape, const C exten
   columns: (element: Fields<S>) => C & ColumnsOf<Objects[N], C>,
 ): ObjectList<Objects[N]> {
   return { kind: 'objects', object, elements: [{ columns: columns(fields(shape, 'e')), each: { of, shape } }] };
+}
+
+/** A list with one object for each of a list of texts. */
+export function objectsOf<N extends ObjectName, const C extends Record<string, Sql>>(
+  object: N,
+  of: Sql<string[]>,
+  columns: (element: Sql<string>) => C & ColumnsOf<Objects[N], C>,
+): ObjectList<Objects[N]> {
+  return { kind: 'objects', object, elements: [{ columns: columns(identifier('e')), each: { of } }] };
 }
 
 /** Several lists of the same object in one. */
@@ -334,16 +343,21 @@ function listOf(value: ObjectList, tree: Node): Sql {
     const { each } = element;
     if (!each) return call((f) => f.list([row]));
     return call((f) => {
-      const parsed = f.transform(
-        each.of,
-        (e) => sql`CASE WHEN ${f.isJson(e)} THEN ${fromJson(e as Sql, each.shape)} END`,
-      );
+      const { of, shape } = each;
+      const parsed = shape
+        ? f.transform(of, (e) => sql`CASE WHEN ${f.isJson(e)} THEN ${fromJson(e as Sql, shape)} END`)
+        : of;
       return f.transform(parsed, () => row);
     });
   });
+  const sources = value.elements.map((element) => element.each?.of);
+  const some = sources.every((of) => of?.parts.length === 1)
+    ? anyOf(sources.map((of) => notNull(of as Sql)))
+    : undefined;
   return call((f) => {
     const all = f.filter(lists.length === 1 ? (lists[0] as Sql) : f.concatLists(lists), (e) => notNull(e));
-    return sql`CASE WHEN ${f.size(all)} > 0 THEN ${all} END`;
+    const made = sql`CASE WHEN ${f.size(all)} > 0 THEN ${all} END`;
+    return some ? sql`CASE WHEN ${some} THEN ${made} END` : made;
   });
 }
 
@@ -404,9 +418,9 @@ export function missing(name: ClassName, columns: Columns): string[] {
 }
 
 const RESOURCE_UID = 10;
-/** The observable type of a leaf; an instance id is a Resource UID wherever it stands, so that sources join on it. */
+/** The observable type of a leaf; the id of an instance or a network interface is a Resource UID wherever it stands, so that sources join on it. */
 const observableIdOf = (path: string, attribute: Attribute): number | undefined =>
-  observableTypeOf(attribute) ?? (path.split('.').at(-1) === 'instance_uid' ? RESOURCE_UID : undefined);
+  observableTypeOf(attribute) ?? (/(^|[.])(instance|interface)_uid$/.test(path) ? RESOURCE_UID : undefined);
 
 function observables(type: RowType, columns: Columns): Sql {
   const entry = (name: string, id: number, value: Sql): Sql =>
@@ -426,7 +440,7 @@ function observables(type: RowType, columns: Columns): Sql {
       const inside = new Set(value.elements.flatMap((e) => Object.keys(e.columns)));
       for (const field of [...inside].sort()) {
         const attribute = leafOf(definition, field);
-        const id = attribute.is_array ? undefined : observableTypeOf(attribute);
+        const id = attribute.is_array ? undefined : observableIdOf(field, attribute);
         if (id === undefined) continue;
         lists.push(
           call((f) =>

@@ -67,7 +67,9 @@ const functions: Functions = {
   mapOfPairs: (pairs) => sql`map_from_entries(${pairs})`,
   cast: (value, to) => sql`CAST(${value} AS ${{ parts: [{ kind: 'text', text: type(to) }] }})`,
   matches: (value, pattern) => sql`regexp_matches(${value}, ${pattern})`,
-  replaceAll: (value, pattern, by) => sql`regexp_replace(${value}, ${pattern}, ${by}, 'g')`,
+  replaceAll: (value, pattern, by) => sql`regexp_replace(${value}, ${pattern}, ${by.replace(/\$(\d)/g, '\\$1')}, 'g')`,
+  extractAll: (value, pattern, group) =>
+    sql`list_sort(list_distinct(regexp_extract_all(${value}, ${pattern}, ${group})))`,
   startsWith: (value, prefix) => sql`starts_with(${value}, ${prefix})`,
   isoMillis: (value) => sql`epoch_ms(try_cast(${value} AS TIMESTAMPTZ))`,
   timestampOfMillis: (millis) => sql`CAST(make_timestamp(${millis} * 1000) AS TIMESTAMPTZ)`,

@@ -32,7 +32,10 @@ export interface Functions {
   explode(elements: Sql): Sql;
   cast(value: Sql, type: Type): Sql;
   matches(value: Sql, pattern: string): Sql;
+  /** `$1` in `by` stands for the first group. */
   replaceAll(value: Sql, pattern: string, by: string): Sql;
+  /** The different texts that a group of the pattern matches, in order of their bytes. */
+  extractAll(value: Sql, pattern: string, group: number): Sql;
   startsWith(value: Sql, prefix: Sql): Sql;
   /** Milliseconds since 1970 of an ISO 8601 text with its offset, of which the form was tested. */
   isoMillis(value: Sql): Sql;
@@ -48,6 +51,15 @@ export const absent: Sql<never> = sql<never>`NULL`;
 
 export const fromJson = (json: Sql, shape: Shape): Sql => call((f) => f.fromJson(tested(json), shape));
 export const toJson = (value: Sql): Sql<Json> => call((f) => f.toJson(value));
+
+export const isJson = (value: Sql<string>): Condition => tested(call((f) => f.isJson(value)));
+
+/** What the steps make of a value, each of what the one before made: a value that a step uses often is computed once. Only for few rows, inside a CASE. */
+export const stepwise = (value: Sql<string>, ...steps: ((value: Sql<string>) => Sql<string>)[]): Sql<string> =>
+  call((f) => {
+    const lists = steps.reduce<Sql>((list, step) => f.transform(list, step as (e: Sql) => Sql), f.list([value]));
+    return f.element(lists, 1);
+  });
 
 /** A member of a JSON text, as text; NULL where the text is not JSON or has no such member. */
 export const jsonField = (json: Sql<string>, ...path: string[]): Sql<string> =>
@@ -67,13 +79,26 @@ export const jsonString = (value: Sql<string>): Sql<Json> => call((f) => f.jsonS
 export const jsonOrText = (value: Sql<string>): Sql<Json> =>
   call((f) => sql`CASE WHEN ${f.isJson(value)} THEN ${value} ELSE ${f.jsonString(value)} END`);
 
+/** A JSON text in which the values of these members are REDACTED: texts at any depth, names in any case, also in JSON inside a string. */
+export const redacted = (json: Sql<string>, names: readonly string[]): Sql<string> => {
+  const member = `(${names.join('|')})`;
+  return call((f) => {
+    const direct = f.replaceAll(json, `(?i)("${member}" *: *)"(\\\\.|[^"\\\\])*"`, '$1"REDACTED"');
+    const inString = f.replaceAll(direct, `(?i)(\\\\"${member}\\\\" *: *)\\\\"[^"\\\\]*`, '$1\\\\"REDACTED');
+    return sql`CASE WHEN ${matches(json, `(?i)${member}`)} THEN ${inString} ELSE ${json} END`;
+  });
+};
+
 export const coalesce = <T>(...values: Sql<T>[]): Sql<T> =>
   values.length === 1 ? (values[0] as Sql<T>) : sql`coalesce(${list(values)})`;
-/** The value unless it is one of the placeholders. DuckDB writes nullif(v, p) with v twice, so several are tested at once. */
+/** The value unless it is one of the placeholders: not as nullif in nullif, of which engines write each value twice. */
 export const nullIf = <T>(value: Sql<T>, ...placeholders: Literal[]): Sql<T> =>
   placeholders.length === 1
-    ? sql`nullif(${value}, ${placeholders[0] ?? null})`
-    : sql`CASE WHEN ${tested(value)} IN (${list(placeholders)}) THEN NULL ELSE ${value} END`;
+    ? sql`nullif(${value}, ${list(placeholders)})`
+    : sql`CASE ${tested(value)}${join(
+        placeholders.map((placeholder) => sql` WHEN ${placeholder} THEN NULL`),
+        sql``,
+      )} ELSE ${value} END`;
 export const lower = (value: Sql<string>): Sql<string> => sql`lower(${value})`;
 export const concat = (...values: Sql<string>[]): Sql<string> => sql`(${join(values, sql` || `)})`;
 /** The nth part, from 1; '' when there is none. */
@@ -84,8 +109,18 @@ export const regexExtract = (value: Sql<string>, pattern: string, group: number)
   sql`nullif(regexp_extract(${tested(value)}, ${pattern}, ${group}), '')`;
 
 export const equals = <T>(a: Sql<T>, b: Sql<T> | (T & Literal)): Condition => tested(sql`(${a} = ${b as Literal})`);
+// DuckDB makes a join of an IN with three values or more, which drags whole rows along.
 export const isIn = (value: Sql<string>, values: readonly string[]): Condition =>
-  values.length === 0 ? sql`FALSE` : tested(sql`${value} IN (${list(values)})`);
+  values.length === 0
+    ? sql`FALSE`
+    : values.length <= 2
+      ? tested(sql`${value} IN (${list(values)})`)
+      : tested(
+          sql`CASE WHEN ${value} IS NOT NULL THEN CASE ${value}${join(
+            values.map((one) => sql` WHEN ${one} THEN TRUE`),
+            sql``,
+          )} ELSE FALSE END END`,
+        );
 export const isNull = (value: Sql): Condition => tested(sql`${value} IS NULL`);
 export const isNotNull = (value: Sql): Condition => tested(sql`${value} IS NOT NULL`);
 export const and = (...conditions: Condition[]): Condition => tested(sql`(${join(conditions, sql` AND `)})`);
@@ -94,6 +129,11 @@ export const or = (...conditions: Condition[]): Condition => tested(sql`(${join(
 export const not = (condition: Condition): Condition => tested(sql`NOT coalesce(${condition}, FALSE)`);
 export const matches = (value: Sql<string>, pattern: string): Condition =>
   tested(call((f) => f.matches(value, pattern)));
+export const replaceAll = (value: Sql<string>, pattern: string, by: string): Sql<string> =>
+  call((f) => f.replaceAll(value, pattern, by));
+/** The different texts that a group of the pattern matches, in order; an empty list where there is none. */
+export const extractAll = (value: Sql<string>, pattern: string, group: number): Sql<string[]> =>
+  call((f) => f.extractAll(value, pattern, group));
 export const startsWith = (value: Sql<string>, prefix: string): Condition =>
   tested(call((f) => f.startsWith(value, literal(prefix))));
 export const md5 = (value: Sql<string>): Sql<string> => call((f) => f.md5(value));
@@ -169,17 +209,47 @@ const IPV6 = `^(${[
   '::',
   `((${GROUP}:){6}|::(${GROUP}:){0,5}|${[1, 2, 3, 4, 5].map((n) => `(${GROUP}:){1,${n}}:(${GROUP}:){0,${5 - n}}`).join('|')})${DOTTED}`,
 ].join('|')})$`;
-/** An IPv4 or IPv6 address, without port or zone, IPv6 in lower case; NULL for anything else. */
-export const ipAddress = (value: Sql<string>): Sql<Ip> =>
-  conversion(
-    value,
+const MAPPED = '^(::|(0{1,4}:){1,5}|(0{1,4}:){0,4}:)[fF]{4}:([0-9.]+)$';
+const RUNS_OF_ZEROS = [8, 7, 6, 5, 4, 3, 2].map((n) => `${':0'.repeat(n)}:`);
+
+/** An IPv6 address as RFC 5952 has it: lower case, no leading zeros, the first of the longest runs of zeros as `::`; one that ends as IPv4 only in lower case. */
+const canonical = (address: Sql<string>): Sql<string> => {
+  const missing = (e: Sql): Sql =>
     call(
       (f) =>
-        sql`CASE WHEN ${f.matches(value, IPV4)} THEN ${value} WHEN ${f.matches(value, IPV6)} THEN lower(${value}) END`,
+        sql`${f.cast(sql`8 - (length(${e}) - length(replace(${e}, ':', '')))`, 'integer')} + CASE WHEN ${f.matches(e, '^::|::$')} THEN 1 ELSE 0 END`,
+    );
+  const shorter = (e: Sql<string>): Sql<string> =>
+    when(
+      RUNS_OF_ZEROS.map((zeros) => [sql<boolean>`contains(${e}, ${zeros})`, replaceAll(e, `^(.*?)${zeros}`, '$1::')]),
+      e,
+    );
+  const pure = (step: (e: Sql<string>) => Sql<string>) => (e: Sql<string>) =>
+    when([[sql<boolean>`contains(${e}, '.')`, e]], step(e));
+  return stepwise(
+    address,
+    (e) => lower(when([[matches(e, MAPPED), sql<string>`regexp_extract(${e}, '[0-9.]+$', 0)`]], e)),
+    pure((e) =>
+      when(
+        [[sql<boolean>`contains(${e}, '::')`, sql<string>`replace(${e}, '::', ':' || repeat('0:', ${missing(e)}))`]],
+        e,
+      ),
     ),
+    pure((e) => replaceAll(sql<string>`(':' || trim(BOTH ':' FROM ${e}) || ':')`, ':0*([0-9a-f]+)', ':$1')),
+    pure(shorter),
+    pure((e) => replaceAll(e, '^:([^:])|([^:]):$', '$1$2')),
   );
+};
+
+const ip = (value: Sql<string>, v6: Sql<string>): Sql<Ip> =>
+  conversion(
+    value,
+    call((f) => sql`CASE WHEN ${f.matches(value, IPV4)} THEN ${value} WHEN ${f.matches(value, IPV6)} THEN ${v6} END`),
+  );
+/** An IPv4 or IPv6 address, without port or zone, IPv6 in its canonical form (RFC 5952), an IPv4 address mapped to IPv6 as IPv4; NULL for anything else. */
+export const ipAddress = (value: Sql<string>): Sql<Ip> => ip(value, canonical(value));
 /** Whether an IPv4 or IPv6 address stands there. */
-export const isIpAddress = (value: Sql<string>): Condition => isNotNull(ipAddress(value));
+export const isIpAddress = (value: Sql<string>): Condition => isNotNull(ip(value, value));
 
 const EMAIL = "^[a-zA-Z0-9!#$%&'*+/=?^_`{|}~.-]+@[a-zA-Z0-9-]+[.][a-zA-Z0-9.-]+$";
 /** An e-mail address as OCSF writes one; NULL for anything else. */

@@ -10,8 +10,11 @@ export type Fields<S> = {
       : Fields<S[K]>;
 };
 
-/** The fields of a record that was read as `shape` into the column `base`. */
+/** The fields of a record that was read as `shape` into the column `base`; throws where two names differ in case only, for engines find a struct's fields in any case. */
 export function fields<S extends Shape>(shape: S, base: string, path: readonly string[] = []): Fields<S> {
+  const names = Object.keys(shape);
+  const twin = names.find((name, i) => names.findIndex((n) => n.toLowerCase() === name.toLowerCase()) < i);
+  if (twin !== undefined) throw new Error(`"${[...path, twin].join('.')}": another field differs from it in case only`);
   const entries = Object.entries(shape).map(([key, leaf]) => {
     const here = [...path, key];
     return [

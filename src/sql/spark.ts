@@ -92,6 +92,8 @@ const functions: Functions = {
   cast: (value, to) => sql`CAST(${value} AS ${raw(type(to))})`,
   matches: (value, pattern) => sql`regexp_like(${value}, ${javaPattern(pattern)})`,
   replaceAll: (value, pattern, by) => sql`regexp_replace(${value}, ${javaPattern(pattern)}, ${by})`,
+  extractAll: (value, pattern, group) =>
+    sql`array_sort(array_distinct(regexp_extract_all(${value}, ${javaPattern(pattern)}, ${group})))`,
   startsWith: (value, prefix) => sql`startswith(${value}, ${prefix})`,
   isoMillis: (value) => sql`unix_millis(try_cast(${value} AS TIMESTAMP))`,
   timestampOfMillis: (millis) => sql`timestamp_millis(${millis})`,

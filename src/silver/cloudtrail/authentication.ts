@@ -1,120 +1,126 @@
 import { cloudtrail } from '../../bronze/cloudtrail.ts';
-import { and, coalesce, equals, isIn, isNotNull, lookup, matches, nullIf, text, when } from '../../sql/functions.ts';
+import { and, coalesce, equals, isIn, isNull, lookup, matches, text, when } from '../../sql/functions.ts';
 import { literal } from '../../sql/sql.ts';
 import { authentication } from '../class.ts';
 import { activityOf, defineMapping, parse } from '../mapping.ts';
-import { event, failed, identity } from './event.ts';
+import { event, given, identity, outcome, refused } from './event.ts';
+
+/** Sign-ins whose outcome stands under their own name in the response or the event details. */
+const SAYING = [
+  'Authenticate',
+  'CheckMfa',
+  'ConsoleLogin',
+  'CredentialChallenge',
+  'CredentialVerification',
+  'ExitRole',
+  'ExternalIdPDirectoryLogin',
+  'GetSigninToken',
+  'RenewRole',
+  'SwitchRole',
+  'UserAuthentication',
+] as const;
+const said = Object.fromEntries(SAYING.map((name) => [name, text])) as Record<(typeof SAYING)[number], typeof text>;
 
 const events = {
+  'eks-auth.amazonaws.com': { AssumeRoleForPodIdentity: 1 },
+  'rolesanywhere.amazonaws.com': { CreateSession: 1 },
   'signin.amazonaws.com': {
-    ConsoleLogin: 1,
+    Authenticate: 1,
+    AuthorizeOAuth2Access: 3,
     CheckMfa: 99,
+    ConsoleLogin: 1,
+    CreateOAuth2Token: 3,
     CredentialChallenge: 99,
     CredentialVerification: 99,
-    UserAuthentication: 1,
-    ExternalIdPDirectoryLogin: 1,
-    SwitchRole: 7,
     ExitRole: 7,
-    RenewRole: 99,
+    ExternalIdPDirectoryLogin: 1,
+    Federate: 1,
     GetSigninToken: 3,
     Logout: 2,
+    RenewRole: 99,
     SignOut: 2,
+    SwitchRole: 7,
+    UserAuthentication: 1,
   },
-  'sso.amazonaws.com': { Authenticate: 1, Federate: 1, Logout: 2 },
+  'sso-oauth.amazonaws.com': { CreateToken: 3, CreateTokenWithIAM: 3 },
+  'sso.amazonaws.com': { Authenticate: 1, CreateToken: 3, Federate: 1, GetRoleCredentials: 3, Logout: 2 },
   'sts.amazonaws.com': {
     AssumeRole: 1,
     AssumeRoleWithSAML: 1,
     AssumeRoleWithWebIdentity: 1,
     AssumeRoot: 1,
-    GetSessionToken: 3,
     GetFederationToken: 3,
+    GetSessionToken: 3,
   },
 } as const;
 
-/** Sign-ins to the console and Identity Center, and sessions handed out by STS. */
+/** Sign-ins to the console and Identity Center, and sessions handed out by STS and its like. */
 export default defineMapping({
   source: cloudtrail,
   class: authentication,
   events,
   parse: (record) => ({
     params: parse(record.requestParameters, {
+      name: text,
       roleArn: text,
       roleSessionName: text,
-      principalTags: text,
-      name: text,
       targetPrincipal: text,
     }),
     result: parse(record.responseElements, {
-      ConsoleLogin: text,
-      CheckMfa: text,
-      SwitchRole: text,
-      ExitRole: text,
-      RenewRole: text,
-      GetSigninToken: text,
-      assumedRoleUser: { arn: text, assumedRoleId: text },
+      ...said,
+      assumedRoleUser: { arn: text },
       credentials: { accessKeyId: text },
-      federatedUser: { arn: text, federatedUserId: text },
+      federatedUser: { arn: text },
     }),
-    details: parse(record.serviceEventDetails, {
-      CredentialChallenge: text,
-      CredentialVerification: text,
-      UserAuthentication: text,
-      ExternalIdPDirectoryLogin: text,
-    }),
+    details: parse(record.serviceEventDetails, said),
     additional: parse(record.additionalEventData, {
-      MFAUsed: text,
-      LoginTo: text,
-      UserName: text,
       CredentialType: text,
+      LoginTo: text,
+      MFAUsed: text,
+      UserName: text,
     }),
   }),
   columns: (record, { params, result, details, additional }) => {
     const who = identity(record);
-    const outcome = coalesce(
-      result.ConsoleLogin,
-      result.CheckMfa,
-      result.SwitchRole,
-      result.ExitRole,
-      result.RenewRole,
-      result.GetSigninToken,
-      details.CredentialChallenge,
-      details.CredentialVerification,
-      details.UserAuthentication,
-      details.ExternalIdPDirectoryLogin,
+    const verdict = coalesce(...SAYING.flatMap((name) => [result[name], details[name]]));
+    const role = coalesce(
+      given(params.roleArn),
+      given(params.targetPrincipal),
+      when([
+        [and(isNull(given(record.requestParameters)), matches(record.eventName, '^AssumeRo')), refused(record).arn],
+      ]),
     );
     return {
       ...event(record),
+      account_switch_type: record.eventName,
+      account_switch_type_id: when([[isIn(record.eventName, ['SwitchRole', 'ExitRole']), literal(99)]]),
       activity_id: activityOf(events),
-      activity_name: record.eventName,
-      auth_protocol_id: lookup(record.eventName, { AssumeRoleWithSAML: 5, AssumeRoleWithWebIdentity: 4 }),
-      'dst_endpoint.svc_name': coalesce(additional.LoginTo, record.eventSource),
+      auth_protocol_id: lookup(record.eventName, {
+        AssumeRoleWithSAML: 5,
+        AssumeRoleWithWebIdentity: 4,
+        CreateOAuth2Token: 6,
+        CreateToken: 6,
+      }),
+      'dst_endpoint.svc_name': coalesce(given(additional.LoginTo), given(record.eventSource)),
       is_mfa: when([
         [equals(additional.MFAUsed, 'Yes'), literal(true)],
         [equals(additional.MFAUsed, 'No'), literal(false)],
+        [matches(additional.CredentialType, 'TOTP|WEBAUTHN|MFA|EMAIL_OTP'), literal(true)],
       ]),
-      'session.credential_uid': result.credentials.accessKeyId,
+      'session.credential_uid': given(result.credentials.accessKeyId),
       'session.uid': coalesce(result.assumedRoleUser.arn, result.federatedUser.arn),
-      'service.name': record.eventSource,
-      status_id: when(
-        [
-          [isIn(outcome, ['Success']), literal(1)],
-          [isIn(outcome, ['Failure']), literal(2)],
-          [failed(record), literal(2)],
-          [and(isNotNull(outcome)), literal(0)],
-          [matches(record.eventName, '^(ConsoleLogin|CheckMfa)$'), literal(0)],
-        ],
-        literal(1),
-      ),
-      'user.account.uid': record.userIdentity.accountId,
+      'service.name': given(record.eventSource),
+      status_id: outcome(record, verdict, isIn(record.eventName, SAYING)),
+      'user.account.uid': given(record.userIdentity.accountId),
       'user.name': coalesce(
-        params.roleSessionName,
-        params.name,
+        given(params.roleSessionName),
+        given(params.name),
         who.name,
-        nullIf(additional.UserName, 'HIDDEN_DUE_TO_SECURITY_REASONS'),
-        record.userIdentity.invokedBy,
+        given(additional.UserName),
+        given(record.userIdentity.invokedBy),
         literal('unknown'),
       ),
-      'user.uid': coalesce(params.roleArn, who.uid),
+      'user.uid': coalesce(role, who.uid),
     };
   },
 });

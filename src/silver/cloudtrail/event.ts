@@ -4,9 +4,10 @@ import {
   boolean,
   coalesce,
   equals,
+  extractAll,
   ipAddress,
   isIn,
-  isIpAddress,
+  isJson,
   isNotNull,
   isNull,
   isoTime,
@@ -17,131 +18,201 @@ import {
   nullIf,
   or,
   regexExtract,
+  replaceAll,
+  startsWith,
   text,
   when,
 } from '../../sql/functions.ts';
 import type { Fields } from '../../sql/record.ts';
-import { type Condition, call, literal, named, type Sql, sql } from '../../sql/sql.ts';
-import { objectsFrom } from '../row.ts';
+import { type Condition, call, literal, named, type Sql, sql, tested } from '../../sql/sql.ts';
+import { allObjects, objectsFrom, objectsOf } from '../row.ts';
 
 export type CloudTrailRecord = Fields<typeof cloudtrail.shape>;
 
-const INSTANCE_SESSION = ':(i-[0-9a-f]{8,17})$';
-const DENIED = '(AccessDenied|Unauthorized|VpceAccessDenied|Forbidden)';
-const HIDDEN = 'HIDDEN_DUE_TO_SECURITY_REASONS';
-const SECRETS = ['sessionToken', 'secretAccessKey', 'SecretAccessKey', 'SessionToken', 'secretString', 'password'];
+const INSTANCE = 'i-([0-9a-f]{17}|[0-9a-f]{8})';
+const DENIED = 'AccessDenied|Unauthori[sz]ed|NotAuthorized|AuthorizationError|Forbidden';
 
-const given = (value: Sql<string>): Sql<string> => nullIf(value, '', '-', HIDDEN);
+/** A text, NULL where it stands for no value. */
+export const given = (value: Sql<string>): Sql<string> =>
+  nullIf(value, '', '-', 'null', 'None', 'HIDDEN_DUE_TO_SECURITY_REASONS');
 
-/** A JSON text without the credentials that AWS writes into some responses. */
-const withoutSecrets = (value: Sql<string>): Sql<string> =>
-  call((f) => {
-    const cleaned = SECRETS.reduce<Sql>(
-      (v, name) => f.replaceAll(v, `"${name}":"([^"\\\\]|\\\\.)*"`, `"${name}":"REDACTED"`),
-      value,
-    );
-    return sql`CASE WHEN ${matches(value, '([sS]essionToken|[sS]ecretAccessKey|secretString|password)')} THEN ${cleaned} ELSE ${value} END`;
-  });
+/** What people or programs wrote, without blanks around it; NULL where it stands for no value. */
+const written = (value: Sql<string>): Sql<string> => {
+  const blank = or(...[' %', '% ', '\n%', '%\n'].map((pattern) => sql<boolean>`${value} LIKE ${pattern}`));
+  return given(when([[blank, replaceAll(value, '^\\s+|\\s+$', '')]], value));
+};
 
 /** Whether the call failed; errorCode "Success" and a permitted dry run are no failures. */
-export const failed = (record: CloudTrailRecord): Condition =>
-  or(
-    and(isNotNull(given(record.errorCode)), not(isIn(record.errorCode, ['Success', 'Client.DryRunOperation']))),
-    and(isNull(given(record.errorCode)), isNotNull(given(record.errorMessage))),
+const failed = ({ errorCode, errorMessage }: CloudTrailRecord): Condition => {
+  const code = given(errorCode);
+  return or(
+    and(isNotNull(code), not(isIn(code, ['Success', 'success', 'Client.DryRunOperation']))),
+    and(isNull(code), isNotNull(given(errorMessage))),
   );
+};
+
+const verdicts = (said: Sql<string>) =>
+  lookup(sql<string>`lower(${said})`, { success: 1, succeeded: 1, failure: 2, failed: 2 });
+
+/** Success 1, Failure 2, Unknown 0: by what the event itself `said`, else by its error; an event that `must` say and does not is unknown. */
+export const outcome = (record: CloudTrailRecord, said?: Sql<string>, must?: Condition): Sql<0 | 1 | 2> => {
+  const ended = and(equals(record.eventType, 'AwsServiceEvent'), matches(record.eventName, 'Failed$'));
+  return when<0 | 1 | 2>(
+    [
+      ...(said ? [[isNotNull(verdicts(said)), tested(verdicts(said))] as const] : []),
+      [or(failed(record), ended), literal(2)],
+      ...(said ? [[isNotNull(said), literal(0)] as const] : []),
+      ...(must ? [[must, literal(0)] as const] : []),
+    ],
+    literal(1),
+  );
+};
 
 /** Who called: the attributes of `actor.user`, with the role behind a session as its name. */
-export const identity = (record: CloudTrailRecord) => {
-  const { userIdentity } = record;
-  return {
-    uid: named('caller_uid', coalesce(given(userIdentity.arn), given(userIdentity.principalId))),
-    uid_alt: given(userIdentity.principalId),
-    name: named(
-      'caller_name',
-      coalesce(
-        given(userIdentity.userName),
-        userIdentity.sessionContext.sessionIssuer.userName,
-        when([[equals(userIdentity.type, 'Root'), literal('root')]]),
-      ),
+export const identity = ({ userIdentity }: CloudTrailRecord) => ({
+  uid: named(
+    'caller_uid',
+    coalesce(given(userIdentity.arn), given(userIdentity.principalId), userIdentity.onBehalfOf.userId),
+  ),
+  name: named(
+    'caller_name',
+    coalesce(
+      given(userIdentity.userName),
+      given(userIdentity.sessionContext.sessionIssuer.userName),
+      when([[equals(userIdentity.type, 'Root'), literal('root')]]),
     ),
-  };
-};
+  ),
+});
+
+/** What was acted upon, where a refused call keeps its parameters to itself and only the message says it. */
+export const refused = ({ errorMessage }: CloudTrailRecord) => ({
+  name: regexExtract(
+    errorMessage,
+    'on resource: "?(?:user |group |role |policy |instance profile )?(?:arn:[^ ]+/)?([^ /":*]+)(?:[ "]|$)',
+    1,
+  ),
+  arn: regexExtract(errorMessage, 'on resource: "?(?:[a-z ]+ )?(arn:[^ "*]+)(?:[ "]|$)', 1),
+});
 
 /** What every CloudTrail event says, whatever its class. */
 export const event = (record: CloudTrailRecord) => {
   const { userIdentity } = record;
   const { sessionContext } = userIdentity;
   const who = identity(record);
-  const denied = matches(record.errorCode, DENIED);
-  const address = named('address', given(record.sourceIPAddress));
+  const code = named('error_code', given(record.errorCode));
+  const why = named('error_message', written(record.errorMessage));
+  const denied = named('denied', matches(code, DENIED));
+  const address = named('address', written(record.sourceIPAddress));
+  const ip = named('source_ip', ipAddress(address));
+  const digits = matches(address, '^[0-9.:]+$');
+  const operation = named('operation', written(record.eventName));
+  const principal = given(userIdentity.principalId);
   return {
     action_id: when([[denied, literal(2)]], literal(1)),
+    activity_name: operation,
     'actor.app_name': coalesce(
-      userIdentity.invokedBy,
+      given(userIdentity.invokedBy),
       when([[and(isNull(who.uid), isNull(who.name), isNull(userIdentity.accountId)), record.eventSource]]),
     ),
-    'actor.idp.name': coalesce(userIdentity.identityProvider, sessionContext.webIdFederationData.federatedProvider),
+    'actor.idp.name': coalesce(
+      given(userIdentity.identityProvider),
+      given(sessionContext.webIdFederationData.federatedProvider),
+    ),
     'actor.idp.uid': userIdentity.onBehalfOf.identityStoreArn,
     'actor.session.created_time': isoTime(sessionContext.attributes.creationDate),
-    'actor.session.credential_uid': nullIf(userIdentity.accessKeyId, ''),
+    'actor.session.credential_uid': coalesce(given(userIdentity.accessKeyId), given(userIdentity.credentialId)),
     'actor.session.is_mfa': boolean(sessionContext.attributes.mfaAuthenticated),
-    'actor.session.issuer': sessionContext.sessionIssuer.arn,
-    'actor.session.uid': when([[isNotNull(sessionContext.sessionIssuer.arn), userIdentity.principalId]]),
+    'actor.session.issuer': given(sessionContext.sessionIssuer.arn),
+    'actor.session.uid': when([[isNotNull(sessionContext.sessionIssuer.arn), principal]]),
     'actor.user.account.type_id': literal(10),
-    'actor.user.account.uid': userIdentity.accountId,
+    'actor.user.account.uid': given(userIdentity.accountId),
     'actor.user.name': who.name,
-    'actor.user.type': userIdentity.type,
+    'actor.user.type': given(userIdentity.type),
     'actor.user.type_id': when(
-      [[isNull(userIdentity.type), literal(0)]],
-      lookup(userIdentity.type, { Root: 2, IAMUser: 1, AWSService: 3 }, literal(99)),
+      [[isNull(given(userIdentity.type)), literal(0)]],
+      lookup(userIdentity.type, { Root: 2, IAMUser: 1, IdentityCenterUser: 1, AWSService: 4, Unknown: 0 }, literal(99)),
     ),
     'actor.user.uid': who.uid,
-    'actor.user.uid_alt': who.uid_alt,
-    'api.operation': record.eventName,
-    'api.request.data': jsonOrText(nullIf(record.requestParameters, '')),
-    'api.request.uid': nullIf(record.requestID, ''),
-    'api.response.data': jsonOrText(withoutSecrets(nullIf(record.responseElements, ''))),
-    'api.response.error': nullIf(record.errorCode, ''),
-    'api.response.error_message': nullIf(record.errorMessage, ''),
-    'api.service.name': record.eventSource,
-    'api.version': record.apiVersion,
+    'actor.user.uid_alt': principal,
+    'api.operation': operation,
+    'api.request.data': jsonOrText(nullIf(record.requestParameters, '', 'null')),
+    'api.request.uid': given(record.requestID),
+    'api.response.data': jsonOrText(nullIf(record.responseElements, '', 'null')),
+    'api.response.error': code,
+    'api.response.error_message': why,
+    'api.service.name': given(record.eventSource),
+    'api.version': given(record.apiVersion),
     'cloud.account.type_id': literal(10),
-    'cloud.account.uid': record.recipientAccountId,
+    'cloud.account.uid': given(record.recipientAccountId),
     'cloud.provider': literal('AWS'),
-    'cloud.region': record.awsRegion,
+    'cloud.region': given(record.awsRegion),
     disposition_id: when([[denied, literal(2)]], literal(1)),
-    'http_request.user_agent': given(record.userAgent),
-    'metadata.correlation_uid': record.sharedEventID,
-    'metadata.event_code': record.eventName,
+    'http_request.user_agent': written(record.userAgent),
+    'metadata.correlation_uid': given(record.sharedEventID),
+    'metadata.event_code': operation,
     'metadata.log_version': record.eventVersion,
     'metadata.original_event_uid': record.addendum.originalEventID,
-    'metadata.product.feature.name': record.eventCategory,
+    'metadata.product.feature.name': given(record.eventCategory),
     'metadata.product.name': literal('CloudTrail'),
     'metadata.product.vendor_name': literal('AWS'),
     severity_id: literal(1),
-    'src_endpoint.instance_uid': regexExtract(userIdentity.principalId, INSTANCE_SESSION, 1),
-    'src_endpoint.ip': ipAddress(address),
-    'src_endpoint.owner.account.uid': record.vpcEndpointAccountId,
+    'src_endpoint.instance_uid': regexExtract(coalesce(principal, userIdentity.arn), `[:/](${INSTANCE})$`, 1),
+    'src_endpoint.ip': ip,
+    'src_endpoint.name': when([[and(isNull(ip), digits), address]]),
+    'src_endpoint.owner.account.uid': given(record.vpcEndpointAccountId),
     'src_endpoint.svc_name': coalesce(
-      when([[not(isIpAddress(address)), address]]),
-      when([[isNull(address), coalesce(userIdentity.invokedBy, record.eventSource)]]),
+      when([[and(isNull(ip), not(digits)), address]]),
+      when([[isNull(address), coalesce(given(userIdentity.invokedBy), given(record.eventSource))]]),
     ),
-    'src_endpoint.uid': record.vpcEndpointId,
-    status_code: nullIf(record.errorCode, ''),
-    status_detail: nullIf(record.errorMessage, ''),
+    'src_endpoint.uid': given(record.vpcEndpointId),
+    status_code: code,
+    status_detail: why,
   };
 };
 
-/** The resources that the event names. */
-export const resources = (record: CloudTrailRecord) =>
-  objectsFrom(
-    'resource_details',
-    record.resources,
-    { ARN: text, ARNPrefix: text, accountId: text, type: text },
-    (resource) => ({
-      'owner.account.uid': resource.accountId,
-      role_id: literal(1),
-      type: resource.type,
-      uid: coalesce(resource.ARN, resource.ARNPrefix),
-    }),
+/** The ids of the instances that the call names, in its parameters, its result or its resources. */
+const instances = ({ requestParameters, responseElements, resources }: CloudTrailRecord): Sql<string[]> => {
+  const all = sql<string>`concat_ws(' ', ${requestParameters}, ${responseElements}, ${resources})`;
+  const some = or(
+    sql`contains(${requestParameters}, '"i-')`,
+    sql`contains(${responseElements}, '"i-')`,
+    sql`contains(${resources}, 'instance/i-')`,
   );
+  return named('instances', tested(when([[some, extractAll(all, `["/](${INSTANCE})[\\\\"]`, 1)]])));
+};
+
+/** The resources that the event names, and the instances among them by their bare ids, by which the sources are joined. */
+export const resources = (record: CloudTrailRecord) => {
+  const json = when(
+    [
+      [
+        sql<boolean>`contains(${record.resources}, '"arn":')`,
+        sql<string>`replace(${record.resources}, '"arn":', '"ARN":')`,
+      ],
+    ],
+    record.resources,
+  );
+  const listed = named(
+    'listed',
+    call((f) =>
+      when([
+        [startsWith(record.resources, '{'), f.list([json])],
+        [and(startsWith(record.resources, '['), isJson(record.resources)), f.listFromJson(json)],
+      ]),
+    ) as Sql<string[]>,
+  );
+  const shape = { ARN: text, ARNPrefix: text, accountId: text, type: text } as const;
+  return allObjects(
+    objectsFrom('resource_details', listed, shape, (resource) => ({
+      'owner.account.uid': given(resource.accountId),
+      role_id: literal(1),
+      type: given(resource.type),
+      uid: coalesce(given(resource.ARN), given(resource.ARNPrefix)),
+    })),
+    objectsOf('resource_details', instances(record), (instance) => ({
+      role_id: literal(1),
+      type: literal('AWS::EC2::Instance'),
+      uid: instance,
+    })),
+  );
+};
