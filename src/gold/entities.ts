@@ -34,6 +34,11 @@ const byClass: Readonly<Partial<Record<ClassName, Entities>>> = {
     account_uid: sql`cloud.account.uid`,
     resource_name: sql`finding_info.title`,
   },
+  group_management: {
+    ...actor,
+    resource_name: sql`${identifier('group')}.name`,
+    resource_uid: sql`${identifier('group')}.uid`,
+  },
   network_activity: {
     src_ip: sql`src_endpoint.ip`,
     dst_ip: sql`dst_endpoint.ip`,

@@ -2,6 +2,7 @@ import type { RangeStage, ViewStage } from '../stage.ts';
 import type { Detection } from './detection.ts';
 import accessKeyForAnotherUser from './detections/access_key_for_another_user.ts';
 import adminPolicyAttached from './detections/admin_policy_attached.ts';
+import adminPolicyAttachedToGroup from './detections/admin_policy_attached_to_group.ts';
 import clamavMalwareFound from './detections/clamav_malware_found.ts';
 import cloudtrailStopped from './detections/cloudtrail_stopped.ts';
 import cloudtrailWeakened from './detections/cloudtrail_weakened.ts';
@@ -34,6 +35,7 @@ import alertsDaily from './views/alerts_daily.ts';
 export const detections: readonly Detection[] = [
   accessKeyForAnotherUser,
   adminPolicyAttached,
+  adminPolicyAttachedToGroup,
   clamavMalwareFound,
   cloudtrailStopped,
   cloudtrailWeakened,

@@ -72,6 +72,7 @@ export function activityOf<A extends number>(events: Readonly<Record<string, Rea
 
 /** The lifted columns of the bronze row, and its text. */
 export const bronze = {
+  uid: identifier<string>('uid'),
   raw: identifier<string>('raw'),
   service: identifier<string>('service'),
   action: identifier<string>('action'),

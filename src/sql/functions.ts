@@ -34,6 +34,8 @@ export interface Functions {
   matches(value: Sql, pattern: string): Sql;
   /** `$1` in `by` stands for the first group. */
   replaceAll(value: Sql, pattern: string, by: string): Sql;
+  /** What the group of the first match holds; '' where nothing matches. */
+  extract(value: Sql, pattern: string, group: number): Sql;
   /** The different texts that a group of the pattern matches, in order of their bytes. */
   extractAll(value: Sql, pattern: string, group: number): Sql;
   startsWith(value: Sql, prefix: Sql): Sql;
@@ -61,9 +63,9 @@ export const stepwise = (value: Sql<string>, ...steps: ((value: Sql<string>) => 
     return f.element(lists, 1);
   });
 
-/** A member of a JSON text, as text; NULL where the text is not JSON or has no such member. */
+/** A member of a JSON text, as text; NULL where the text is not JSON or has no such member. It keeps no more than that. */
 export const jsonField = (json: Sql<string>, ...path: string[]): Sql<string> =>
-  call((f) => sql`CASE WHEN ${f.isJson(json)} THEN ${f.jsonField(tested(json), path)} END`);
+  call((f) => sql`CASE WHEN ${isJson(json)} THEN ${f.jsonField(tested(json), path)} END`);
 
 /** The text where it is JSON, else NULL. */
 export const json = (value: Sql<string>): Sql<Json> =>
@@ -83,7 +85,7 @@ export const jsonOrText = (value: Sql<string>): Sql<Json> =>
 export const redacted = (json: Sql<string>, names: readonly string[]): Sql<string> => {
   const member = `(${names.join('|')})`;
   return call((f) => {
-    const direct = f.replaceAll(json, `(?i)("${member}" *: *)"(\\\\.|[^"\\\\])*"`, '$1"REDACTED"');
+    const direct = f.replaceAll(json, `(?i)("${member}" *: *)"[^"\\\\]*(?:\\\\.[^"\\\\]*)*"`, '$1"REDACTED"');
     const inString = f.replaceAll(direct, `(?i)(\\\\"${member}\\\\" *: *)\\\\"[^"\\\\]*`, '$1\\\\"REDACTED');
     return sql`CASE WHEN ${matches(json, `(?i)${member}`)} THEN ${inString} ELSE ${json} END`;
   });
@@ -106,7 +108,10 @@ export const splitPart = (value: Sql<string>, by: string, nth: number): Sql<stri
   sql`split_part(${tested(value)}, ${by}, ${nth})`;
 /** The group of the first match, NULL where nothing matches. */
 export const regexExtract = (value: Sql<string>, pattern: string, group: number): Sql<string> =>
-  sql`nullif(regexp_extract(${tested(value)}, ${pattern}, ${group}), '')`;
+  nullIf(
+    call((f) => f.extract(tested(value), pattern, group)),
+    '',
+  );
 
 export const equals = <T>(a: Sql<T>, b: Sql<T> | (T & Literal)): Condition => tested(sql`(${a} = ${b as Literal})`);
 // DuckDB makes a join of an IN with three values or more, which drags whole rows along.
@@ -176,7 +181,7 @@ export const boolean = (value: Sql<string>): Sql<boolean> =>
   conversion(value, sql`CASE lower(${value}) WHEN 'true' THEN TRUE WHEN 'false' THEN FALSE END`);
 
 const ISO =
-  '^[0-9]{4}-[01][0-9]-[0-3][0-9][T ]([01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9]([.][0-9]{1,9})?(Z|[+-][0-9]{2}(:?[0-9]{2})?)?$';
+  '^[0-9]{4}-[01][0-9]-[0-3][0-9][T ]([01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9]([.][0-9]{1,9})?(Z|[+-](0[0-9]|1[0-7])(:?[0-5][0-9])?)?$';
 const ISO_BASIC = '^[0-9]{4}[01][0-9][0-3][0-9]T([01][0-9]|2[0-3])[0-5][0-9][0-5][0-9]Z$';
 /** Milliseconds since 1970 of an ISO 8601 time (extended or `20131102T010628Z`), UTC where it names no offset. */
 export const isoTime = (value: Sql<string>): Sql<Timestamp> =>
@@ -228,7 +233,7 @@ const canonical = (address: Sql<string>): Sql<string> => {
     when([[sql<boolean>`contains(${e}, '.')`, e]], step(e));
   return stepwise(
     address,
-    (e) => lower(when([[matches(e, MAPPED), sql<string>`regexp_extract(${e}, '[0-9.]+$', 0)`]], e)),
+    (e) => lower(when([[matches(e, MAPPED), regexExtract(e, '[0-9.]+$', 0)]], e)),
     pure((e) =>
       when(
         [[sql<boolean>`contains(${e}, '::')`, sql<string>`replace(${e}, '::', ':' || repeat('0:', ${missing(e)}))`]],
@@ -266,7 +271,7 @@ export const uuid = (value: Sql<string>): Sql<Uuid> =>
     call((f) => sql`CASE WHEN ${f.matches(value, UUID)} THEN ${value} END`),
   );
 export const isUuid = (value: Sql<string>): Condition => isNotNull(uuid(value));
-const DATE_TIME = ISO.replace('[T ]', 'T').replace('(:?[0-9]{2})?)', ':[0-9]{2})');
+const DATE_TIME = ISO.replace('[T ]', 'T').replace('(:?[0-5][0-9])?)', ':[0-5][0-9])');
 /** A text that is an ISO 8601 time as OCSF's `_dt` attributes have it, with T and a colon in the offset; NULL for anything else. */
 export const dateTime = (value: Sql<string>): Sql<DateTime> =>
   conversion(

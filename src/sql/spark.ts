@@ -60,11 +60,18 @@ const WITH_NULLS = raw(`map('ignoreNullFields', 'false')`);
 
 /**
  * A pattern as Java reads it: its `$` would match before a last line break too, its `.` not before a carriage return;
- * in a set of characters both are plain.
+ * in a set of characters both are plain. Java goes one call deeper for each round of a repeated group, unless the group
+ * gives nothing back: `(?:…)*` must be written so that it never has to.
  */
 function javaPattern(pattern: string): string {
-  const tokens: readonly string[] = pattern.match(/\\.|\[\^?\]?(?:\\.|[^\]\\])*\]|./gs) ?? [];
-  const ended = tokens.map((token) => (token === '$' ? '\\z' : token)).join('');
+  const tokens: readonly string[] = pattern.match(/\\.|\[\^?\]?(?:\\.|[^\]\\])*\]|\(\?:|\)\*|./gs) ?? [];
+  const open: string[] = [];
+  const java = (token: string): string => {
+    if (token.startsWith('(')) open.push(token);
+    else if (token.startsWith(')') && open.pop() === '(?:' && token === ')*') return ')*+';
+    return token === '$' ? '\\z' : token;
+  };
+  const ended = tokens.map(java).join('');
   return tokens.includes('.') ? `(?d)${ended}` : ended;
 }
 
@@ -92,6 +99,7 @@ const functions: Functions = {
   cast: (value, to) => sql`CAST(${value} AS ${raw(type(to))})`,
   matches: (value, pattern) => sql`regexp_like(${value}, ${javaPattern(pattern)})`,
   replaceAll: (value, pattern, by) => sql`regexp_replace(${value}, ${javaPattern(pattern)}, ${by})`,
+  extract: (value, pattern, group) => sql`regexp_extract(${value}, ${javaPattern(pattern)}, ${group})`,
   extractAll: (value, pattern, group) =>
     sql`array_sort(array_distinct(regexp_extract_all(${value}, ${javaPattern(pattern)}, ${group})))`,
   startsWith: (value, prefix) => sql`startswith(${value}, ${prefix})`,

@@ -21,6 +21,7 @@ const DEFAULTS: Readonly<Partial<Record<ClassName, ExampleEvent>>> = {
   api_activity: { 'actor.user.name': 'ana@example.com', 'api.operation': 'Example', 'src_endpoint.ip': '192.0.2.10' },
   authentication: { 'actor.user.name': 'ana@example.com', 'service.name': 'Example', 'user.name': 'ana@example.com' },
   detection_finding: { 'finding_info.title': 'Example', 'metadata.product.name': 'Databricks' },
+  group_management: { 'actor.user.name': 'ana@example.com', 'api.operation': 'Example', 'group.name': 'ops' },
   network_activity: {
     activity_id: 6,
     'connection_info.direction_id': 0,

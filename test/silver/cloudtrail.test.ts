@@ -45,6 +45,7 @@ const event = (eventID: string, eventSource: string, eventName: string) => ({
   recipientAccountId: '123456789012',
 });
 
+const secretArn = 'arn:aws:secretsmanager:eu-west-1:123456789012:secret:prod/db-AbCdEf';
 const signIn = {
   ...event('sign-in', 'signin.amazonaws.com', 'ConsoleLogin'),
   userIdentity: { ...ana, accessKeyId: undefined },
@@ -210,18 +211,15 @@ const records: readonly object[] = [
     errorMessage: 'Request would have succeeded, but DryRun flag is set.',
   },
   {
-    ...event('get-object-denied', 's3.amazonaws.com', 'GetObject'),
+    ...event('get-secret-denied', 'secretsmanager.amazonaws.com', 'GetSecretValue'),
     userIdentity: node,
-    eventCategory: 'Data',
-    managementEvent: false,
     readOnly: true,
     errorCode: 'AccessDenied',
     errorMessage: 'Access Denied',
-    requestParameters: { bucketName: 'example-exports', key: 'customers.csv' },
-    additionalEventData: { bytesTransferredOut: 0 },
+    requestParameters: { secretId: 'prod/db' },
     resources: [
-      { type: 'AWS::S3::Object', ARNPrefix: 'arn:aws:s3:::example-exports/' },
-      { accountId: '123456789012', type: 'AWS::S3::Bucket', ARN: 'arn:aws:s3:::example-exports' },
+      { type: 'AWS::SecretsManager::Secret', ARNPrefix: `${secretArn}*` },
+      { accountId: '123456789012', ARN: secretArn },
     ],
   },
   {
@@ -407,7 +405,7 @@ describe('a sign-in to the console', () => {
     expectRow('switch-role', { activity_id: 7, activity_name: 'Account Switch', status_id: 1, is_mfa: undefined });
     expectRow('sso', {
       activity_id: 1,
-      actor: { user: { name: 'bob@example.com', type: 'Unknown', type_id: 99 } },
+      actor: { user: { name: 'bob@example.com', type: 'Unknown', type_id: 0 } },
       dst_endpoint: { svc_name: 'sso.amazonaws.com' },
       unmapped: { serviceEventDetails: '{"account_id":"123456789012","role_name":"Viewer"}' },
     });
@@ -517,26 +515,22 @@ describe('any other call is API activity', () => {
     expectRow('dry-run', { status_id: 1, action_id: 1, status_code: 'Client.DryRunOperation', activity_id: 1 });
   });
 
-  test('that was denied is denied, with its resources; a request without an id stays in unmapped', () => {
-    expectRow('get-object-denied', {
+  test('that was denied is denied, with its resources; where the request has no id of its own the event’s stands for it', () => {
+    expectRow('get-secret-denied', {
       action_id: 2,
       activity_id: 2,
+      api: {
+        operation: 'GetSecretValue',
+        request: { data: '{"secretId":"prod/db"}', uid: 'get-secret-denied' },
+        response: { error: 'AccessDenied', error_message: 'Access Denied' },
+      },
       disposition: 'Blocked',
-      metadata: { product: { feature: { name: 'Data' } } },
       resources: [
-        { role: 'Target', role_id: 1, type: 'AWS::S3::Object', uid: 'arn:aws:s3:::example-exports/' },
-        {
-          owner: { account: { uid: '123456789012' } },
-          role: 'Target',
-          role_id: 1,
-          type: 'AWS::S3::Bucket',
-          uid: 'arn:aws:s3:::example-exports',
-        },
+        { role: 'Target', role_id: 1, type: 'AWS::SecretsManager::Secret', uid: `${secretArn}*` },
+        { owner: { account: { uid: '123456789012' } }, role: 'Target', role_id: 1, uid: secretArn },
       ],
       status_id: 2,
-      unmapped: { requestParameters: '{"bucketName":"example-exports","key":"customers.csv"}' },
     });
-    expect(row('get-object-denied').api).not.toHaveProperty('request');
   });
 
   test('without an identity is by its service, from its service', () => {
@@ -569,7 +563,7 @@ test('an Insight is a finding; its start and end share an id', () => {
     activity_id: 1,
     api: { operation: 'AttachRolePolicy', service: { name: 'iam.amazonaws.com' } },
     class_uid: 2004,
-    finding_info: { title: 'ApiCallRateInsight', uid: 'shared-2' },
+    finding_info: { title: 'ApiCallRateInsight: iam.amazonaws.com AttachRolePolicy', uid: 'shared-2' },
     metadata: { correlation_uid: 'shared-2' },
     severity: 'Low',
   });

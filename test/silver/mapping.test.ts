@@ -662,7 +662,7 @@ describe('each event goes to one class', () => {
 
   test('and its activity is the one beside its name in the mapping', async () => {
     const activity = activityOf({ iam: { Login: 1, Logout: 2, '*': 99 }, sts: { Login: 3 } });
-    const given = sql`(VALUES (1, 'iam', 'Login'), (2, 'iam', 'Logout'), (3, 'iam', 'Other'), (4, 'sts', 'Login'), (5, 'sts', 'Logout')) AS t(n, service, action)`;
+    const given = sql`(SELECT *, service || ' ' || action AS kind FROM (VALUES (1, 'iam', 'Login'), (2, 'iam', 'Logout'), (3, 'iam', 'Other'), (4, 'sts', 'Login'), (5, 'sts', 'Logout')) AS t(n, service, action))`;
     const found = await rows(
       engine,
       spell(sql`SELECT ${activity} AS activity FROM ${given} ORDER BY n NULLS LAST`, engine.dialect),

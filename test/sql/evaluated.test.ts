@@ -1,4 +1,4 @@
-import { isIP } from 'node:net';
+import { isIP, isIPv6 } from 'node:net';
 import fc from 'fast-check';
 import { afterAll, describe, expect, test } from 'vitest';
 import { openDuckDB } from '../../src/engine/duckdb.ts';
@@ -224,20 +224,41 @@ test('boolean takes true and false in any case, and no other word or number', ()
   ]));
 
 describe('ipAddress', () => {
-  test('takes IPv4 and every form of IPv6, in lower case', () =>
+  test('takes IPv4 and every form of IPv6, in its canonical form', () =>
     gives(ipAddress(x), [
       ['192.0.2.1', '192.0.2.1'],
       ['0.0.0.0', '0.0.0.0'],
       ['255.255.255.255', '255.255.255.255'],
       ['2001:DB8::1', '2001:db8::1'],
-      ['2001:db8:0:0:0:0:0:1', '2001:db8:0:0:0:0:0:1'],
+      ['2001:db8:0:0:0:0:0:1', '2001:db8::1'],
+      ['2001:0DB8:0000:0000:0008:0800:200C:417A', '2001:db8::8:800:200c:417a'],
+      ['2001:db8:0:1:0:0:0:1', '2001:db8:0:1::1'],
+      ['2001:0:0:1:0:0:1:1', '2001::1:0:0:1:1'],
+      ['2001:db8:0:1:1:1:1:1', '2001:db8:0:1:1:1:1:1'],
+      ['0:0:0:0:0:0:0:0', '::'],
       ['::', '::'],
       ['::1', '::1'],
       ['1::', '1::'],
-      ['1:2:3:4:5:6:7::', '1:2:3:4:5:6:7::'],
-      ['::ffff:192.0.2.1', '::ffff:192.0.2.1'],
+      ['1:2:3:4:5:6:7::', '1:2:3:4:5:6:7:0'],
+      ['::2:3:4:5:6:7:8', '0:2:3:4:5:6:7:8'],
+      ['::ffff:192.0.2.1', '192.0.2.1'],
+      ['0:0:0:0:0:FFFF:192.0.2.1', '192.0.2.1'],
       ['64:FF9B::192.0.2.33', '64:ff9b::192.0.2.33'],
     ]));
+
+  test('writes any IPv6 address as URLs do', async () => {
+    const group = fc.oneof(fc.constant(0), fc.nat(0xffff));
+    const groups = fc.array(group, { minLength: 8, maxLength: 8 });
+    const texts = fc
+      .sample(fc.tuple(groups, fc.nat(4)), { numRuns: 3000, seed: 11 })
+      .map(([eight, width]) => eight.map((n) => n.toString(16).padStart(width, '0').toUpperCase()).join(':'));
+    const short = texts.map((one) => one.replace(/(^|:)0+(?::0+)*(?=:|$)/, (_, before) => `${before}:`)).filter(isIPv6);
+    expect(short.length).toBeGreaterThan(300);
+    const all = [...texts, ...short];
+    const wanted = all.map((one) => [one, new URL(`http://[${one}]`).hostname.slice(1, -1)]);
+    const found = await each(ipAddress(x), all);
+    expect(all.map((one, i) => [one, found[i]])).toEqual(wanted);
+  });
 
   test('gives NULL for an address with a port or a zone, for names and for what is nearly an address', () =>
     gives(
@@ -336,6 +357,12 @@ describe('JSON', () => {
       ['{"a":}', null],
       ['{"a":1} tail', null],
       ["{'a':1}", null],
+      ['{"a":NaN}', null],
+      ['[Infinity]', null],
+      ['-inf', null],
+      ['{"a":1,}', null],
+      ['[1, ]', null],
+      ['{"nan":"Infinity,]","a\\"":"NaN"}', '{"nan":"Infinity,]","a\\"":"NaN"}'],
       [null, null],
     ]));
 

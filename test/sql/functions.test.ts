@@ -30,11 +30,13 @@ const {
   email,
   epochTime,
   equals,
+  extractAll,
   fromJson,
   integer,
   ipAddress,
   isIn,
   isIpAddress,
+  isJson,
   isNotNull,
   isNull,
   isoTime,
@@ -51,9 +53,12 @@ const {
   not,
   nullIf,
   or,
+  redacted,
   regexExtract,
+  replaceAll,
   splitPart,
   startsWith,
+  stepwise,
   toJson,
   uuid,
   when,
@@ -61,9 +66,10 @@ const {
 
 const SPARK_STRICT = "map('allowSingleQuotes', 'false', 'allowNonNumericNumbers', 'false')";
 const SPARK_JSON = `(transform(from_json('[' || \`a\` || ',"' || md5(\`a\`) || '"]', 'ARRAY<STRING>', ${SPARK_STRICT}), (e, i) -> if(i = 0, '', e)) <=> array('', md5(\`a\`)))`;
+const DUCKDB_JSON = String.raw`(json_valid("a") AND CASE WHEN regexp_matches("a", '(?i)nan|inf|,\s*[\]}]') THEN NOT regexp_matches(regexp_replace("a", '"[^"\\]*(?:\\.[^"\\]*)*"', '', 'g'), '(?i)nan|inf|,\s*[\]}]') ELSE TRUE END)`;
 const SPARK_STRING = `CASE WHEN \`a\` IS NOT NULL THEN regexp_extract(to_json(array(\`a\`)), '(?s)^.(.*).$', 1) END`;
 
-/** What mappings and rules call; `'…'` stands for a long pattern, whose effect functions_on_duckdb.test.ts shows. */
+/** What mappings and rules call; `'…'` stands for a long pattern, whose effect evaluated.test.ts shows. */
 const library: Rows = {
   absent: { of: absent, duckdb: 'NULL', spark: 'NULL' },
   and: { of: and(yes, isNull(a)), duckdb: '(a > 1 AND "a" IS NULL)', spark: '(a > 1 AND `a` IS NULL)' },
@@ -78,6 +84,12 @@ const library: Rows = {
   isIn: [
     { of: isIn(a, ['x', 'y']), duckdb: `"a" IN ('x', 'y')`, spark: "`a` IN ('x', 'y')" },
     { of: isIn(a, []), duckdb: 'FALSE', spark: 'FALSE' },
+    {
+      of: isIn(a, ['x', 'y', 'z']),
+      duckdb: `CASE WHEN "a" IS NOT NULL THEN CASE "a" WHEN 'x' THEN TRUE WHEN 'y' THEN TRUE WHEN 'z' THEN TRUE ELSE FALSE END END`,
+      spark:
+        "CASE WHEN `a` IS NOT NULL THEN CASE `a` WHEN 'x' THEN TRUE WHEN 'y' THEN TRUE WHEN 'z' THEN TRUE ELSE FALSE END END",
+    },
   ],
   coalesce: [
     { of: coalesce(a, b), duckdb: 'coalesce("a", "b")', spark: 'coalesce(`a`, `b`)' },
@@ -87,8 +99,8 @@ const library: Rows = {
     { of: nullIf(a, '-'), duckdb: `nullif("a", '-')`, spark: "nullif(`a`, '-')" },
     {
       of: nullIf(a, '', '-'),
-      duckdb: `CASE WHEN "a" IN ('', '-') THEN NULL ELSE "a" END`,
-      spark: "CASE WHEN `a` IN ('', '-') THEN NULL ELSE `a` END",
+      duckdb: `CASE "a" WHEN '' THEN NULL WHEN '-' THEN NULL ELSE "a" END`,
+      spark: "CASE `a` WHEN '' THEN NULL WHEN '-' THEN NULL ELSE `a` END",
     },
   ],
   lower: { of: lower(a), duckdb: 'lower("a")', spark: 'lower(`a`)' },
@@ -97,7 +109,7 @@ const library: Rows = {
   regexExtract: {
     of: regexExtract(a, '(\\d+)$', 1),
     duckdb: String.raw`nullif(regexp_extract("a", '(\d+)$', 1), '')`,
-    spark: String.raw`nullif(regexp_extract(${'`a`'}, '(\\d+)$', 1), '')`,
+    spark: String.raw`nullif(regexp_extract(${'`a`'}, '(\\d+)\\z', 1), '')`,
   },
   matches: {
     of: matches(a, '^[.]x\\.'),
@@ -169,13 +181,35 @@ const library: Rows = {
   },
   ipAddress: {
     of: ipAddress(a),
-    duckdb: `CASE WHEN regexp_matches("a", '…') THEN "a" WHEN regexp_matches("a", '…') THEN lower("a") END`,
-    spark: "CASE WHEN regexp_like(`a`, '…') THEN `a` WHEN regexp_like(`a`, '…') THEN lower(`a`) END",
+    duckdb: `CASE WHEN regexp_matches("a", '…') THEN "a" WHEN regexp_matches("a", '…') THEN CANONICAL END`,
+    spark: 'CASE WHEN regexp_like(`a`, ' + "'…'" + ') THEN `a` WHEN regexp_like(`a`, ' + "'…'" + ') THEN CANONICAL END',
   },
   isIpAddress: {
     of: isIpAddress(a),
-    duckdb: `CASE WHEN regexp_matches("a", '…') THEN "a" WHEN regexp_matches("a", '…') THEN lower("a") END IS NOT NULL`,
-    spark: "CASE WHEN regexp_like(`a`, '…') THEN `a` WHEN regexp_like(`a`, '…') THEN lower(`a`) END IS NOT NULL",
+    duckdb: `CASE WHEN regexp_matches("a", '…') THEN "a" WHEN regexp_matches("a", '…') THEN "a" END IS NOT NULL`,
+    spark: "CASE WHEN regexp_like(`a`, '…') THEN `a` WHEN regexp_like(`a`, '…') THEN `a` END IS NOT NULL",
+  },
+  isJson: { of: isJson(a), duckdb: DUCKDB_JSON, spark: SPARK_JSON },
+  replaceAll: {
+    of: replaceAll(a, '([0-9]+)', '<$1>'),
+    duckdb: String.raw`regexp_replace("a", '([0-9]+)', '<\1>', 'g')`,
+    spark: "regexp_replace(`a`, '([0-9]+)', '<$1>')",
+  },
+  extractAll: {
+    of: extractAll(a, 'i-([0-9]+)', 1),
+    duckdb: `list_sort(list_distinct(regexp_extract_all("a", 'i-([0-9]+)', 1)))`,
+    spark: "array_sort(array_distinct(regexp_extract_all(`a`, 'i-([0-9]+)', 1)))",
+  },
+  stepwise: {
+    of: stepwise(a, lower, (e) => concat(e, e)),
+    duckdb: `list_transform(coalesce(list_transform(coalesce(["a"], []), lambda e: lower("e")), []), lambda e: ("e" || "e"))[1]`,
+    spark:
+      'try_element_at(transform(coalesce(transform(coalesce(array(`a`), array()), e -> lower(`e`)), array()), e -> (`e` || `e`)), 1)',
+  },
+  redacted: {
+    of: redacted(a, ['pin']),
+    duckdb: String.raw`CASE WHEN regexp_matches("a", '(?i)(pin)') THEN regexp_replace(regexp_replace("a", '(?i)("(pin)" *: *)"[^"\\]*(?:\\.[^"\\]*)*"', '\1"REDACTED"', 'g'), '(?i)(\\"(pin)\\" *: *)\\"[^"\\]*', '\1\\"REDACTED', 'g') ELSE "a" END`,
+    spark: String.raw`CASE WHEN regexp_like(${'`a`'}, '(?i)(pin)') THEN regexp_replace(regexp_replace(${'`a`'}, '(?d)(?i)("(pin)" *: *)"[^"\\\\]*(?:\\\\.[^"\\\\]*)*+"', '$1"REDACTED"'), '(?i)(\\\\"(pin)\\\\" *: *)\\\\"[^"\\\\]*', '$1\\\\"REDACTED') ELSE ${'`a`'} END`,
   },
   email: {
     of: email(a),
@@ -204,18 +238,18 @@ const library: Rows = {
   },
   json: {
     of: json(a),
-    duckdb: 'CASE WHEN json_valid("a") THEN "a" END',
+    duckdb: `CASE WHEN ${DUCKDB_JSON} THEN "a" END`,
     spark: `CASE WHEN ${SPARK_JSON} THEN \`a\` END`,
   },
   jsonString: { of: jsonString(a), duckdb: 'CAST(to_json("a") AS VARCHAR)', spark: SPARK_STRING },
   jsonOrText: {
     of: jsonOrText(a),
-    duckdb: 'CASE WHEN json_valid("a") THEN "a" ELSE CAST(to_json("a") AS VARCHAR) END',
+    duckdb: `CASE WHEN ${DUCKDB_JSON} THEN "a" ELSE CAST(to_json("a") AS VARCHAR) END`,
     spark: `CASE WHEN ${SPARK_JSON} THEN \`a\` ELSE ${SPARK_STRING} END`,
   },
   jsonField: {
     of: jsonField(a, 'x', 'y/z~'),
-    duckdb: `CASE WHEN json_valid("a") THEN json_extract_string("a", '/x/y~1z~0') END`,
+    duckdb: `CASE WHEN ${DUCKDB_JSON} THEN json_extract_string("a", '/x/y~1z~0') END`,
     spark: `CASE WHEN ${SPARK_JSON} THEN get_json_object(\`a\`, '$[\\'x\\'][\\'y/z~\\']') END`,
   },
 };
@@ -225,18 +259,24 @@ const list = identifier('list');
 
 /** What each dialect must spell by itself. */
 const spellings: Rows = {
+  extract: {
+    of: of((f) => f.extract(a, '([a-z]+)$', 1)),
+    duckdb: `regexp_extract("a", '([a-z]+)$', 1)`,
+    spark: String.raw`regexp_extract(${'`a`'}, '([a-z]+)\\z', 1)`,
+  },
   fromJson: library.fromJson ?? [],
   jsonString: library.jsonString ?? [],
   toJson: library.toJson ?? [],
   md5: library.md5 ?? [],
   matches: library.matches ?? [],
   startsWith: library.startsWith ?? [],
+  extractAll: library.extractAll ?? [],
   listFromJson: {
     of: of((f) => f.listFromJson(a)),
     duckdb: `from_json("a", '["VARCHAR"]')`,
     spark: "from_json(`a`, 'ARRAY<STRING>')",
   },
-  isJson: { of: of((f) => f.isJson(a)), duckdb: 'json_valid("a")', spark: SPARK_JSON },
+  isJson: { of: of((f) => f.isJson(a)), duckdb: DUCKDB_JSON, spark: SPARK_JSON },
   jsonField: {
     of: of((f) => f.jsonField(a, ['x'])),
     duckdb: `json_extract_string("a", '/x')`,
@@ -318,7 +358,10 @@ const spellings: Rows = {
 };
 
 const LONG_PATTERN = /'\^(?:[^'\\]|''|\\.){40,}?(?:\$|\\\\z)'/g;
-const shown = (piece: Sql, dialect: typeof duckdb): string => spell(piece, dialect).replace(LONG_PATTERN, "'…'");
+/** The steps to an IPv6 address's canonical form, whose effect evaluated.test.ts shows. */
+const LONG_STEPS = /THEN (?:list_transform|try_element_at)\(.+ (?=END$)/s;
+const shown = (piece: Sql, dialect: typeof duckdb): string =>
+  spell(piece, dialect).replace(LONG_PATTERN, "'…'").replace(LONG_STEPS, 'THEN CANONICAL ');
 const rowsOf = (rows: Rows): [string, Row][] =>
   Object.entries(rows).flatMap(([name, row]) => [row].flat().map((one): [string, Row] => [name, one]));
 

@@ -1,9 +1,7 @@
 import { accountChange } from '../../silver/class.ts';
-import { jsonField, matches } from '../../sql/functions.ts';
 import { identifier, sql } from '../../sql/sql.ts';
 import { defineDetection } from '../detection.ts';
-
-const policy = jsonField(sql<string>`api.request.data`, 'policyArn');
+import { givesAdministratorAccess } from '../iam.ts';
 
 const attach = {
   activity_id: 7,
@@ -33,8 +31,7 @@ export default defineDetection({
     'The set-up of an account; break-glass roles. Infrastructure code that creates roles shows up as Medium.',
   requires: 'CloudTrail management events',
   on: accountChange,
-  where: sql`api.service.name = 'iam.amazonaws.com' AND api.operation IN ('AttachUserPolicy', 'AttachRolePolicy') AND status_id = 1
-    AND ${matches(policy, '^arn:aws[a-z-]*:iam::aws:policy/AdministratorAccess$')}`,
+  where: sql`api.operation IN ('AttachUserPolicy', 'AttachRolePolicy') AND status_id = 1 AND ${givesAdministratorAccess}`,
   entities: {
     severity_id: sql`CASE WHEN api.operation = 'AttachUserPolicy' THEN 4 ELSE 3 END`,
     message: sql`'AdministratorAccess given to ' || ${identifier('user')}.name || coalesce(' by ' || actor.user.name, '')`,

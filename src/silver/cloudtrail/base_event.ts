@@ -1,5 +1,5 @@
 import { cloudtrail } from '../../bronze/cloudtrail.ts';
-import { coalesce, isoTime, jsonField } from '../../sql/functions.ts';
+import { coalesce, concat, isoTime, jsonField } from '../../sql/functions.ts';
 import { literal, sql } from '../../sql/sql.ts';
 import { baseEvent } from '../class.ts';
 import { defineMapping } from '../mapping.ts';
@@ -10,21 +10,25 @@ export default defineMapping({
   source: cloudtrail,
   class: baseEvent,
   events: { aggregated: { '*': 99 } },
-  columns: (record) => ({
-    activity_id: literal(99),
-    activity_name: coalesce(given(record.eventType), literal('Aggregated')),
-    'cloud.account.type_id': literal(10),
-    'cloud.account.uid': coalesce(given(record.accountId), given(record.recipientAccountId)),
-    'cloud.provider': literal('AWS'),
-    'cloud.region': given(record.awsRegion),
-    end_time: isoTime(record.timeWindow.windowEnd),
-    message: sql<string>`coalesce(${given(record.eventSource)}, 'Events') || ' by ' || coalesce(${jsonField(record.summary, 'primaryDimension', 'dimension')}, 'window')`,
-    'metadata.event_code': given(record.eventType),
-    'metadata.log_version': record.eventVersion,
-    'metadata.product.feature.name': given(record.eventCategory),
-    'metadata.product.name': literal('CloudTrail'),
-    'metadata.product.vendor_name': literal('AWS'),
-    severity_id: literal(1),
-    start_time: isoTime(record.timeWindow.windowStart),
-  }),
+  columns: (record) => {
+    const kind = coalesce(given(record.eventType), literal('Aggregated'));
+    return {
+      activity_id: literal(99),
+      activity_name: kind,
+      'cloud.account.type_id': literal(10),
+      'cloud.account.uid': coalesce(given(record.accountId), given(record.recipientAccountId)),
+      'cloud.provider': literal('AWS'),
+      'cloud.region': given(record.awsRegion),
+      end_time: isoTime(record.timeWindow.windowEnd),
+      message: sql<string>`coalesce(${given(record.eventSource)}, 'Events') || ' by ' || coalesce(${jsonField(record.summary, 'primaryDimension', 'dimension')}, 'window')`,
+      'metadata.event_code': given(record.eventType),
+      'metadata.log_version': record.eventVersion,
+      'metadata.product.feature.name': given(record.eventCategory),
+      'metadata.product.name': literal('CloudTrail'),
+      'metadata.product.vendor_name': literal('AWS'),
+      severity_id: literal(1),
+      start_time: isoTime(record.timeWindow.windowStart),
+      type_name: concat(literal('Base Event: '), kind),
+    };
+  },
 });

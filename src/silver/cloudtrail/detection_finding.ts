@@ -1,6 +1,6 @@
 import { cloudtrail } from '../../bronze/cloudtrail.ts';
 import { coalesce, equals, isoTime, jsonOrText, text, when } from '../../sql/functions.ts';
-import { identifier, literal, sql } from '../../sql/sql.ts';
+import { literal, sql } from '../../sql/sql.ts';
 import { detectionFinding } from '../class.ts';
 import { activityOf, bronze, defineMapping, parse } from '../mapping.ts';
 import { objects } from '../row.ts';
@@ -35,7 +35,7 @@ export default defineMapping({
     'finding_info.analytic.type_id': literal(2),
     'finding_info.created_time': isoTime(record.eventTime),
     'finding_info.title': sql<string>`concat_ws(' ', ${bronze.action} || ':', ${insight.eventSource}, ${insight.eventName}, ${insight.errorCode})`,
-    'finding_info.uid': coalesce(record.sharedEventID, identifier<string>('uid')),
+    'finding_info.uid': coalesce(record.sharedEventID, bronze.uid),
     'metadata.correlation_uid': record.sharedEventID,
     'metadata.event_code': bronze.action,
     'metadata.log_version': record.eventVersion,

@@ -25,6 +25,7 @@ import {
 } from '../../sql/functions.ts';
 import type { Fields } from '../../sql/record.ts';
 import { type Condition, call, literal, named, type Sql, sql, tested } from '../../sql/sql.ts';
+import { bronze } from '../mapping.ts';
 import { allObjects, objectsFrom, objectsOf } from '../row.ts';
 
 export type CloudTrailRecord = Fields<typeof cloudtrail.shape>;
@@ -106,6 +107,7 @@ export const event = (record: CloudTrailRecord) => {
   const ip = named('source_ip', ipAddress(address));
   const digits = matches(address, '^[0-9.:]+$');
   const operation = named('operation', written(record.eventName));
+  const request = nullIf(record.requestParameters, '', 'null');
   const principal = given(userIdentity.principalId);
   return {
     action_id: when([[denied, literal(2)]], literal(1)),
@@ -135,8 +137,8 @@ export const event = (record: CloudTrailRecord) => {
     'actor.user.uid': who.uid,
     'actor.user.uid_alt': principal,
     'api.operation': operation,
-    'api.request.data': jsonOrText(nullIf(record.requestParameters, '', 'null')),
-    'api.request.uid': given(record.requestID),
+    'api.request.data': jsonOrText(request),
+    'api.request.uid': coalesce(given(record.requestID), when([[isNotNull(request), bronze.uid]])),
     'api.response.data': jsonOrText(nullIf(record.responseElements, '', 'null')),
     'api.response.error': code,
     'api.response.error_message': why,

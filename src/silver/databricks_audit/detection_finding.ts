@@ -14,7 +14,7 @@ import {
   text,
   when,
 } from '../../sql/functions.ts';
-import { call, identifier, literal, named, sql } from '../../sql/sql.ts';
+import { call, literal, named, sql } from '../../sql/sql.ts';
 import { detectionFinding } from '../class.ts';
 import { activityOf, bronze, defineMapping, parse } from '../mapping.ts';
 import { objects } from '../row.ts';
@@ -86,7 +86,7 @@ export default defineMapping({
         ],
         bronze.action,
       ),
-      'finding_info.uid': coalesce(shared['metadata.correlation_uid'], identifier<string>('uid')),
+      'finding_info.uid': coalesce(shared['metadata.correlation_uid'], bronze.uid),
       is_alert: when([[clam, found]], literal(true)),
       malware: objects('malware', {
         classification_ids: call<readonly 0[]>((f) => f.list([literal(0)])),

@@ -20,7 +20,7 @@ import {
   when,
 } from '../../sql/functions.ts';
 import type { Fields } from '../../sql/record.ts';
-import { call, conversion, identifier, literal, named, type Sql, sql } from '../../sql/sql.ts';
+import { call, conversion, literal, named, type Sql, sql } from '../../sql/sql.ts';
 import { address } from '../address.ts';
 import { bronze } from '../mapping.ts';
 
@@ -118,7 +118,7 @@ export const event = (record: AuditRecord) => {
     action_id: verdict,
     'api.operation': bronze.action,
     'api.request.data': jsonOrText(params(record)),
-    'api.request.uid': coalesce(request, when([[isNotNull(params(record)), identifier<string>('uid')]])),
+    'api.request.uid': coalesce(request, when([[isNotNull(params(record)), bronze.uid]])),
     'api.response.code': number,
     'api.response.data': jsonOrText(result(record)),
     'api.response.error_message': message,
