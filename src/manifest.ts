@@ -23,6 +23,8 @@ const files = z.strictObject({
   format: z.string().min(1).optional(),
   /** No file there yet is no mistake. */
   optional: z.boolean().optional(),
+  /** Keeps each record's text in silver too, as `raw_data`, without the secrets that a response can hold. */
+  raw_data: z.boolean().optional(),
   /** What happens to records that do not meet an expectation, where that is not what the expectation says itself. */
   expect: z
     .strictObject(Object.fromEntries(expectations.map((e) => [e.name, z.enum(e.choices).optional()])))

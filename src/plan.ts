@@ -6,9 +6,11 @@ import { bronzeColumns } from './bronze/source.ts';
 import { UserError } from './errors.ts';
 import { detections, summaries, views } from './gold/index.ts';
 import type { Manifest } from './manifest.ts';
+import { dimensions } from './silver/dimensions/index.ts';
+import { sightingsStage } from './silver/dimensions/sightings.ts';
 import { hasRequired } from './silver/expectations.ts';
 import { mappings } from './silver/index.ts';
-import { classOfRow, ROUTED } from './silver/mapping.ts';
+import { classOfRow, ROUTED, withRawData } from './silver/mapping.ts';
 import { silverStages } from './silver/stages.ts';
 import type { Dialect, Table } from './sql/dialect.ts';
 import { hashOf } from './sql/hash.ts';
@@ -136,13 +138,15 @@ function makePipeline(manifest: Chosen): Pipeline {
     const bronzeTable = { name: source.name, columns: bronzeColumns, cluster: ['time'] };
     return { kind: 'bronze', name: source.name, source, table: bronzeTable, inputs: [], hash: hashOf(bronzeTable) };
   });
-  const silver = chosen(silverStages(mappings), manifest.silver).map((stage) => ({
+  const wished = mappings.map((m) => (manifest.bronze[m.source.source]?.raw_data ? withRawData(m) : m));
+  const silver = chosen(silverStages(wished), manifest.silver).map((stage) => ({
     ...stage,
     feeds: stage.feeds.filter((feed) => feed.source.source in manifest.bronze),
     hash: hashOf(undefined, literal(stage.hash), ...stage.inputs.map((input) => routing(input.name))),
   }));
   const known = new Map<string, string>(silver.map((stage) => [stage.name, stage.hash]));
   const candidates = ordered<RangeStage>([
+    sightingsStage,
     ...chosen(summaries, manifest.gold.summaries),
     ...chosen(detections, manifest.gold.detections),
   ]);
@@ -155,7 +159,7 @@ function makePipeline(manifest: Chosen): Pipeline {
     known.set(stage.name, hash);
     return [{ ...stage, hash }];
   });
-  return { bronze, silver, ranges, views: ordered(views) };
+  return { bronze, silver, ranges, views: ordered([...dimensions, ...views]) };
 }
 
 /** Every stage with its tables, in order. */

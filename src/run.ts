@@ -33,6 +33,7 @@ import {
   withRange,
 } from './plan.ts';
 import { quarantinePoison } from './poison.ts';
+import { sightings } from './silver/dimensions/sightings.ts';
 import { REQUIRED } from './silver/expectations.ts';
 import { hashOf } from './sql/hash.ts';
 import { identifier, join, list, type Relation, type Sql, sql } from './sql/sql.ts';
@@ -69,20 +70,20 @@ export function backfillOf({ since, until }: Pick<RunOptions, 'since' | 'until'>
   return range;
 }
 
+/** Tables that views read, whatever stages the manifest leaves out. */
+const written = [triage, findings, sightings];
+
 /** Makes sure that everything a run needs exists; says whether anything had to be made. */
 export async function prepare(engine: Engine, pipeline: Pipeline): Promise<void> {
   const there = await rows<{ schema: string; name: string }>(
     engine,
     `SELECT table_schema AS "schema", table_name AS name FROM information_schema.tables`,
   ).then((found) => new Set(found.map((t) => `${t.schema}.${t.name}`)));
-  const names = [
-    ...Object.values(state),
-    triage,
-    findings,
-    ...allStages(pipeline).filter((s) => s.kind !== 'range'),
-  ].map((t) => t.name);
+  const names = [...Object.values(state), ...written, ...allStages(pipeline).filter((s) => s.kind !== 'range')].map(
+    (t) => t.name,
+  );
   if (names.every((name) => there.has(name)) && pipeline.ranges.every((s) => there.has(s.table.name))) return;
-  for (const statement of preparation(pipeline, [triage, findings], engine.dialect)) await engine.execute(statement);
+  for (const statement of preparation(pipeline, written, engine.dialect)) await engine.execute(statement);
   for (const statement of viewStatements(pipeline, engine.dialect)) await engine.execute(statement);
 }
 

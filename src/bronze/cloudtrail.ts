@@ -146,7 +146,10 @@ export const cloudtrail = defineSource({
     object: { key: text },
   },
   lift: (record, raw) => ({
-    uid: coalesce(nullIf(record.eventID, '', '-', 'null'), when([[aggregated(record.eventCategory), jsonField(raw, 'eventId')]])),
+    uid: coalesce(
+      nullIf(record.eventID, '', '-', 'null'),
+      when([[aggregated(record.eventCategory), jsonField(raw, 'eventId')]]),
+    ),
     time: coalesce(
       isoTime(record.eventTime),
       when(

@@ -19,6 +19,13 @@ export function defineClass<N extends ClassName>(name: N): OcsfClass<N> {
   return { name: `silver.${name}`, class: name, uid: definition.uid, caption: definition.caption };
 }
 
+const EVENT_TABLES: ReadonlySet<string> = new Set([
+  ...Object.keys(schema.classes).map((name) => `silver.${name}`),
+  'gold.findings',
+]);
+/** Whether the rows of a table are OCSF events. */
+export const holdsEvents = (table: string): boolean => EVENT_TABLES.has(table);
+
 export const accountChange = defineClass('account_change');
 export const apiActivity = defineClass('api_activity');
 export const applicationLifecycle = defineClass('application_lifecycle');

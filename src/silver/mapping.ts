@@ -1,7 +1,7 @@
 import type { Classes } from '../../ocsf/types.ts';
 import { RECORD, repaired, type Source } from '../bronze/source.ts';
 import { duckdb } from '../sql/duckdb.ts';
-import { fromJson, type Shape } from '../sql/functions.ts';
+import { fromJson, redacted, type Shape } from '../sql/functions.ts';
 import { type Fields, fields, leaves } from '../sql/record.ts';
 import {
   type Condition,
@@ -116,6 +116,13 @@ export function defineMapping<
     parsed,
     columns,
   };
+}
+
+/** The mapping with the record's text as `raw_data`, without the members that must not leave bronze. */
+export function withRawData(mapping: Mapping): Mapping {
+  const { secrets } = mapping.source;
+  const text = secrets.length > 0 ? redacted(bronze.raw, secrets) : bronze.raw;
+  return { ...mapping, columns: { ...mapping.columns, raw_data: text } };
 }
 
 /** Fields that the lifted columns keep: the event's id and time, and its service and action where a column has them. */

@@ -2,6 +2,7 @@ import { extname } from 'node:path';
 import { rows } from '../engine/engine.ts';
 import { UserError } from '../errors.ts';
 import type { Lakehouse } from '../index.ts';
+import { holdsEvents } from '../silver/class.ts';
 import { type Format, fileOutput, formats, type Output, stdoutOutput, writeRows } from '../sink/sink.ts';
 import { identifier, spell, sql } from '../sql/sql.ts';
 import { type LakehouseOptions, openFor } from './reading.ts';
@@ -48,10 +49,9 @@ export async function exportVerb(name: string, options: Options): Promise<void> 
   await using lake = await reading(options);
   const tables = await tablesOf(lake);
   if (!tables.includes(name)) throw new UserError(`There is no table "${name}"; valid: ${tables.join(', ')}`);
-  const ocsf = name.startsWith('silver.') || name === 'gold.findings';
   const statement = spell(sql`SELECT * FROM ${identifier(...name.split('.'))}`, lake.engine.dialect);
   const { rows: written } = await writeRows(lake.query(statement), format, await outputOf(options.out), {
-    omitNull: ocsf,
+    omitNull: holdsEvents(name),
   });
   if (options.out !== undefined) process.stderr.write(`${written} rows to ${options.out}\n`);
 }

@@ -2,6 +2,7 @@ import Table from 'cli-table3';
 import { parseJson } from '../../ocsf/json.ts';
 import { validateEvent } from '../../ocsf/validate.ts';
 import { UserError } from '../errors.ts';
+import { holdsEvents } from '../silver/class.ts';
 import { printable } from '../sink/printable.ts';
 import { writeRows } from '../sink/sink.ts';
 import { identifier, spell, sql } from '../sql/sql.ts';
@@ -22,7 +23,7 @@ export async function validateVerb(
   options: LakehouseOptions & { readonly lint?: boolean; readonly table?: readonly string[] },
 ): Promise<number> {
   await using lake = await openFor(options, { readOnly: true, mustExist: true });
-  const all = (await tablesOf(lake)).filter((name) => name.startsWith('silver.') || name === 'gold.findings');
+  const all = (await tablesOf(lake)).filter(holdsEvents);
   const wrong = options.table?.find((name) => !all.includes(name));
   if (wrong !== undefined) throw new UserError(`--table ${wrong}: there is no such table; valid: ${all.join(', ')}`);
   const problems = new Map<string, Found>();

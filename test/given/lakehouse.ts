@@ -7,6 +7,7 @@ import { parseJson } from '../../ocsf/json.ts';
 import { validateEvent } from '../../ocsf/validate.ts';
 import { rows } from '../../src/engine/engine.ts';
 import { type Lakehouse, open } from '../../src/index.ts';
+import { holdsEvents } from '../../src/silver/class.ts';
 import { linesOf } from './rows.ts';
 
 const root = await mkdtemp(join(tmpdir(), 'ocsf-medallion-test-'));
@@ -88,7 +89,7 @@ export async function events(lake: Lakehouse, table: string): Promise<Event[]> {
 
 /** Names of the silver tables. */
 export const silverTables = async (lake: Lakehouse): Promise<string[]> =>
-  (await tables(lake, ['silver'])).filter((name) => name.startsWith('silver.'));
+  (await tables(lake, ['silver'])).filter(holdsEvents);
 
 /** Every event of every silver table, each valid and without fault. */
 export async function everyEvent(lake: Lakehouse): Promise<Event[]> {

@@ -1,6 +1,15 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import type { Lakehouse } from '../../src/index.ts';
-import { type Event, events, everyEvent, lakehouse, nothingOfGold } from '../given/lakehouse.ts';
+import { type Lakehouse, open } from '../../src/index.ts';
+import {
+  type Event,
+  events,
+  everyEvent,
+  folder,
+  lakehouse,
+  manifest,
+  nothingOfGold,
+  write,
+} from '../given/lakehouse.ts';
 
 const ana = {
   type: 'IAMUser',
@@ -598,4 +607,36 @@ test('credentials in a response do not reach silver, whatever stands in them', a
   expect(found?.api).toMatchObject({
     response: { data: '{"thing":{"password":"REDACTED","name":"kept"},"secretAccessKey":"REDACTED"}' },
   });
+});
+
+test('the text of a record is in silver where the manifest wants it, without its secrets', async () => {
+  const one = {
+    ...event('raw', 'sts.amazonaws.com', 'GetSessionToken'),
+    userIdentity: ana,
+    responseElements: { credentials: { accessKeyId: 'ASIAIOSFODNN7EXAMPLE', sessionToken: 'secret' } },
+  };
+  const bronze = (raw_data: boolean) => ({ cloudtrail: { path: 'cloudtrail/*', raw_data } });
+  for (const wanted of [true, false]) {
+    await using lake = await lakehouse(
+      { 'cloudtrail/one.json': JSON.stringify(one) },
+      { bronze: bronze(wanted), gold: nothingOfGold },
+    );
+    const [found] = await events(lake, 'silver.authentication');
+    const text = JSON.stringify(one).replace('"secret"', '"REDACTED"');
+    expect(found?.raw_data).toBe(wanted ? text : undefined);
+  }
+});
+
+test('a manifest that comes to want the text of records gets it for those of before', async () => {
+  const place = await folder();
+  await write(place, { 'cloudtrail/one.json': JSON.stringify(signIn) });
+  const parts = { bronze: { cloudtrail: { path: 'cloudtrail/*' } }, gold: nothingOfGold };
+  await using before = await open(await manifest(place, parts));
+  await before.run();
+  await before.close();
+  const wanting = { ...parts, bronze: { cloudtrail: { path: 'cloudtrail/*', raw_data: true } } };
+  await using after = await open(await manifest(place, wanting));
+  await after.run();
+  const [found] = await events(after, 'silver.authentication');
+  expect(found?.raw_data).toBe(JSON.stringify(signIn));
 });

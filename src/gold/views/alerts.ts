@@ -1,7 +1,7 @@
 import { call, type Sql, sql } from '../../sql/sql.ts';
+import { defineView } from '../../view.ts';
 import { findings } from '../detection.ts';
 import { triage } from '../triage.ts';
-import { defineView } from '../view.ts';
 
 const evidence: Sql = call((f) => f.element(sql`f.evidences`, 1));
 const resource: Sql = call((f) => f.element(sql`f.resources`, 1));
@@ -9,7 +9,7 @@ const at = (millis: Sql): Sql => call((f) => f.timestampOfMillis(millis));
 
 /** Findings with what analysts said of them: one row for each alert. */
 export default defineView(
-  'alerts',
+  'gold.alerts',
   sql`SELECT ${at(sql`f.time`)} AS time, f.severity, f.severity_id, f.finding_info.analytic.name AS rule, f.finding_info.title AS title,
   f.message, ${evidence}.actor.user.name AS user_name, ${evidence}.src_endpoint.ip AS src_ip, ${evidence}.dst_endpoint.ip AS dst_ip,
   f.device.instance_uid AS instance_uid, ${resource}.name AS resource_name, ${resource}.uid AS resource_uid,
