@@ -12,7 +12,6 @@ import {
   lookup,
   matches,
   not,
-  nullIf,
   or,
   replaceAll,
   type Shape,
@@ -146,10 +145,7 @@ export const cloudtrail = defineSource({
     object: { key: text },
   },
   lift: (record, raw) => ({
-    uid: coalesce(
-      nullIf(record.eventID, '', '-', 'null'),
-      when([[aggregated(record.eventCategory), jsonField(raw, 'eventId')]]),
-    ),
+    uid: coalesce(record.eventID, when([[aggregated(record.eventCategory), jsonField(raw, 'eventId')]])),
     time: coalesce(
       isoTime(record.eventTime),
       when(
@@ -164,10 +160,10 @@ export const cloudtrail = defineSource({
         Insight: 'insight',
         NetworkActivity: 'network activity',
       }),
-      nullIf(sql<string>`trim(${record.eventSource})`, ''),
+      record.eventSource,
     ),
     action: coalesce(
-      nullIf(sql<string>`trim(${record.eventName})`, ''),
+      record.eventName,
       jsonField(record.insightDetails, 'insightType'),
       when([[aggregated(record.eventCategory), coalesce(record.eventType, literal('Aggregated'))]]),
     ),

@@ -1,4 +1,4 @@
-import { coalesce, epochTime, isoTime, nullIf, splitPart, text } from '../sql/functions.ts';
+import { coalesce, epochTime, isoTime, splitPart, text } from '../sql/functions.ts';
 import { literal } from '../sql/sql.ts';
 import { defineSource } from './source.ts';
 
@@ -85,7 +85,7 @@ export const databricksAudit = defineSource({
       record.actionName,
       record.action_name,
       record.properties.actionName,
-      nullIf(splitPart(record.operationName, '/', 3), ''),
+      splitPart(record.operationName, '/', 3),
     ),
   }),
   ignore: () => literal(false),

@@ -1,5 +1,5 @@
 import { duckdb } from '../sql/duckdb.ts';
-import { fromJson, md5, type Shape } from '../sql/functions.ts';
+import { fromJson, md5, present, type Shape } from '../sql/functions.ts';
 import { pruned } from '../sql/record.ts';
 import { call, identifier, join, list, literal, type Part, type Sql, sql, visit } from '../sql/sql.ts';
 import { type Expectation, expectationsOf } from './expectations.ts';
@@ -254,9 +254,11 @@ export function arrivals(
     ingested_at: call((f) => f.cast(literal(batch.at.toISOString()), 'timestamp')),
     fault,
   } satisfies Record<string, Sql>;
+  const texts = ['uid', 'service', 'action'].map((name) => sql`${present(identifier(name))} AS ${identifier(name)}`);
   const select = bronzeColumns.map(({ name }) => sql`${columns[name as keyof typeof columns]} AS ${identifier(name)}`);
   return sql`SELECT ${join(select, sql`, `)}
-FROM (SELECT *, ${hash} AS hash FROM (SELECT file, position, raw, fault, nullif(${lift.uid}, '') AS uid, ${lift.time} AS time,
-    ${lift.service} AS service, ${lift.action} AS action, ${ignore} AS ignored
-  FROM (${parsed}) AS parsed) AS lifted) AS hashed`;
+FROM (SELECT *, ${hash} AS hash FROM (SELECT file, position, raw, fault, time, ignored, ${join(texts, sql`, `)} FROM (
+  SELECT file, position, raw, fault, ${lift.uid} AS uid, ${lift.time} AS time, ${lift.service} AS service, ${lift.action} AS action,
+    ${ignore} AS ignored
+  FROM (${parsed}) AS parsed) AS lifted) AS present) AS hashed`;
 }

@@ -1,4 +1,4 @@
-import { coalesce, epochTime, text } from '../sql/functions.ts';
+import { coalesce, epochTime, text, nullIf } from '../sql/functions.ts';
 import { literal, sql } from '../sql/sql.ts';
 import { defineSource } from './source.ts';
 
@@ -60,8 +60,8 @@ export const vpcFlow = defineSource({
   lift: (record) => ({
     uid: sql`CAST(NULL AS STRING)`,
     time: epochTime(record.start, 1000),
-    service: coalesce(record.log_status, literal('unknown')),
-    action: coalesce(record.action, literal('-')),
+    service: coalesce(nullIf(record.log_status, '', '-'), literal('unknown')),
+    action: coalesce(nullIf(record.action, '', '-'), literal('unknown')),
   }),
   ignore: () => literal(false),
 });

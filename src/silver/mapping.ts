@@ -2,7 +2,7 @@ import type { Classes } from '../../ocsf/types.ts';
 import { RECORD, repaired, type Source } from '../bronze/source.ts';
 import { duckdb } from '../sql/duckdb.ts';
 import { fromJson, redacted, type Shape } from '../sql/functions.ts';
-import { type Fields, fields, leaves } from '../sql/record.ts';
+import { type Fields, fields, leaves, presentRecord } from '../sql/record.ts';
 import {
   type Condition,
   call,
@@ -125,6 +125,20 @@ export function withRawData(mapping: Mapping): Mapping {
   return { ...mapping, columns: { ...mapping.columns, raw_data: text } };
 }
 
+/** The fields of the record that the columns are made of, by dotted path. */
+function usedFields({ columns, parsed }: Mapping): Set<string> {
+  const found = new Set<string>();
+  const look = (piece: Sql): void =>
+    visit(piece, duckdb.functions, (part: Part) => {
+      if (part.kind === 'field' && part.base === RECORD) found.add(part.path.join('.'));
+      if (part.kind === 'conversion') look(part.of);
+      return 'deeper';
+    });
+  for (const column of Object.values(columns)) for (const piece of piecesOf(column)) look(piece);
+  for (const { json } of Object.values(parsed)) look(json);
+  return found;
+}
+
 /** Fields that the lifted columns keep: the event's id and time, and its service and action where a column has them. */
 function lifted({ source, columns }: Mapping): Set<string> {
   const shown = new Set<string>();
@@ -213,10 +227,12 @@ function steps(mapping: Mapping, rest: Sql): Map<string, Step> {
     const parsed = mapping.parsed[name];
     if (!parsed) return { value: sql``, depth: -1 };
     const { json, shape } = parsed;
-    const step = {
+    const asWritten = {
       value: call((f) => sql`CASE WHEN ${f.isJson(json)} THEN ${fromJson(json, shape)} END`),
       depth: depthOf(json),
     };
+    const step = { value: presentRecord(shape, `${name}_as_written`), depth: asWritten.depth + 1 };
+    found.set(`${name}_as_written`, asWritten);
     found.set(name, step);
     return step;
   };
@@ -234,6 +250,7 @@ export function selectMapping(mapping: Mapping, type: RowType): Sql {
   FROM ${identifier(ROUTED)} WHERE class = ${mapping.class.class}) AS bronze`;
   const right = repaired(mapping.source, shape, shape, ...Object.values(mapping.parsed).map((parsed) => parsed.shape));
   if (right) from = sql`(SELECT ${columns}, ${right} AS ${identifier(RECORD)} FROM ${from}) AS repaired`;
+  from = sql`(SELECT ${columns}, ${presentRecord(shape, RECORD, usedFields(mapping))} AS ${identifier(RECORD)} FROM ${from}) AS present`;
   const rest = unmapped(mapping);
   const all = steps(mapping, rest);
   for (let depth = 0; ; depth++) {

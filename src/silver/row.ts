@@ -11,7 +11,7 @@ import type { Classes, Objects } from '../../ocsf/types.ts';
 import type { Column, Type } from '../sql/dialect.ts';
 import { duckdb } from '../sql/duckdb.ts';
 import { type Functions, fromJson, type Shape } from '../sql/functions.ts';
-import { type Fields, fields } from '../sql/record.ts';
+import { type Fields, fields, presentRecord } from '../sql/record.ts';
 import {
   type Condition,
   call,
@@ -345,7 +345,10 @@ function listOf(value: ObjectList, tree: Node): Sql {
     return call((f) => {
       const { of, shape } = each;
       const parsed = shape
-        ? f.transform(of, (e) => sql`CASE WHEN ${f.isJson(e)} THEN ${fromJson(e as Sql, shape)} END`)
+        ? f.transform(
+            f.transform(of, (e) => sql`CASE WHEN ${f.isJson(e)} THEN ${fromJson(e as Sql, shape)} END`),
+            () => presentRecord(shape, 'e'),
+          )
         : of;
       return f.transform(parsed, () => row);
     });

@@ -71,6 +71,7 @@ const functions: Functions = {
   explode: (elements) => sql`unnest(${elements})`,
   mapOfPairs: (pairs) => sql`map_from_entries(${pairs})`,
   cast: (value, to) => sql`CAST(${value} AS ${{ parts: [{ kind: 'text', text: type(to) }] }})`,
+  bytes: (value) => sql`strlen(${value})`,
   matches: (value, pattern) => sql`regexp_matches(${value}, ${pattern})`,
   replaceAll: (value, pattern, by) => sql`regexp_replace(${value}, ${pattern}, ${by.replace(/\$(\d)/g, '\\$1')}, 'g')`,
   extract: (value, pattern, group) => sql`regexp_extract(${value}, ${pattern}, ${group})`,

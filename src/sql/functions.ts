@@ -31,6 +31,8 @@ export interface Functions {
   /** One row for each element; only in a SELECT list. */
   explode(elements: Sql): Sql;
   cast(value: Sql, type: Type): Sql;
+  /** Length of a text in bytes. */
+  bytes(value: Sql): Sql;
   matches(value: Sql, pattern: string): Sql;
   /** `$1` in `by` stands for the first group. */
   replaceAll(value: Sql, pattern: string, by: string): Sql;
@@ -101,6 +103,27 @@ export const nullIf = <T>(value: Sql<T>, ...placeholders: Literal[]): Sql<T> =>
         placeholders.map((placeholder) => sql` WHEN ${placeholder} THEN NULL`),
         sql``,
       )} ELSE ${value} END`;
+const PLACEHOLDERS = ['-', 'n/a', 'nan', 'none', 'null', 'undefined'];
+const LONGEST = Math.max(...PLACEHOLDERS.map((word) => word.length));
+const BLANKS = [' ', '\n', '\t', '\r'];
+/** A text without blanks around it; NULL where nothing is left, or what logs write for no value. Blanks and control characters sort before '!'. */
+export const present = (value: Sql<string>): Sql<string> => {
+  const none = (text: Sql<string>, words: readonly string[]): Sql<string> =>
+    sql`CASE lower(${text})${join(
+      words.map((word) => sql` WHEN ${word} THEN NULL`),
+      sql``,
+    )} ELSE ${text} END`;
+  const ends = join(
+    BLANKS.map((blank) => sql`${value} LIKE ${`%${blank}`}`),
+    sql` OR `,
+  );
+  return call(
+    (
+      f,
+    ) => sql`CASE WHEN ${value} < '!' OR ${ends} THEN ${none(replaceAll(value, '^\\s+|\\s+$', ''), ['', ...PLACEHOLDERS])}
+      WHEN ${f.bytes(value)} <= ${LONGEST} THEN ${none(value, PLACEHOLDERS)} ELSE ${value} END`,
+  );
+};
 export const lower = (value: Sql<string>): Sql<string> => sql`lower(${value})`;
 export const concat = (...values: Sql<string>[]): Sql<string> => sql`(${join(values, sql` || `)})`;
 /** The nth part, from 1; '' when there is none. */

@@ -1,5 +1,5 @@
-import { type Shape, text, texts } from './functions.ts';
-import { type Sql, single } from './sql.ts';
+import { present, type Shape, text, texts } from './functions.ts';
+import { call, type Sql, single } from './sql.ts';
 
 /** The fields of a shape as SQL: texts, lists of texts, and structs of them. */
 export type Fields<S> = {
@@ -17,13 +17,30 @@ export function fields<S extends Shape>(shape: S, base: string, path: readonly s
   if (twin !== undefined) throw new Error(`"${[...path, twin].join('.')}": another field differs from it in case only`);
   const entries = Object.entries(shape).map(([key, leaf]) => {
     const here = [...path, key];
-    return [
-      key,
-      leaf === text || leaf === texts ? single({ kind: 'field', base, path: here }) : fields(leaf, base, here),
-    ];
+    return [key, leaf === text || leaf === texts ? fieldOf(base, here) : fields(leaf, base, here)];
   });
   return Object.fromEntries(entries) as Fields<S>;
 }
+
+const fieldOf = (base: string, path: readonly string[]): Sql<string> => single({ kind: 'field', base, path });
+
+/** A record's struct with the texts at `wanted` dotted paths, or all, as `present` gives them. */
+export const presentRecord = (
+  shape: Shape,
+  base: string,
+  wanted?: ReadonlySet<string>,
+  path: readonly string[] = [],
+): Sql =>
+  call((f) =>
+    f.struct(
+      Object.entries(shape).map(([key, leaf]): [string, Sql] => {
+        const here = [...path, key];
+        if (leaf !== text && leaf !== texts) return [key, presentRecord(leaf, base, wanted, here)];
+        const field = fieldOf(base, here);
+        return [key, leaf === text && wanted?.has(here.join('.')) !== false ? present(field) : field];
+      }),
+    ),
+  );
 
 /** Every leaf of a shape with its dotted path. */
 export function leaves(shape: Shape, path: readonly string[] = []): { path: readonly string[]; list: boolean }[] {

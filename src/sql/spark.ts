@@ -97,6 +97,7 @@ const functions: Functions = {
   explode: (elements) => sql`explode(${elements})`,
   mapOfPairs: (pairs) => sql`map_from_entries(${pairs})`,
   cast: (value, to) => sql`CAST(${value} AS ${raw(type(to))})`,
+  bytes: (value) => sql`octet_length(${value})`,
   matches: (value, pattern) => sql`regexp_like(${value}, ${javaPattern(pattern)})`,
   replaceAll: (value, pattern, by) => sql`regexp_replace(${value}, ${javaPattern(pattern)}, ${by})`,
   extract: (value, pattern, group) => sql`regexp_extract(${value}, ${javaPattern(pattern)}, ${group})`,

@@ -497,13 +497,13 @@ describe('unmapped', () => {
       (
         await row(mapping, {
           ...EVENT,
-          who: { name: 'ana', mail: 'none' },
+          who: { name: 'ana', mail: 'nobody' },
           mfa: 'maybe',
           port: '99999999999',
           code: 'soon',
         })
       ).unmapped,
-    ).toEqual({ 'who.mail': 'none', mfa: 'maybe', port: '99999999999', code: 'soon' });
+    ).toEqual({ 'who.mail': 'nobody', mfa: 'maybe', port: '99999999999', code: 'soon' });
     const good = { ...EVENT, who: { name: 'ana', mail: 'ana@example.com' }, mfa: 'true', port: '443', code: EVENT.at };
     expect(await row(mapping, good)).not.toHaveProperty('unmapped');
   });

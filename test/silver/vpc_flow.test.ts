@@ -243,7 +243,9 @@ test('records of transit gateways, ECS tasks and version 11 keep the fields that
     { gold: nothingOfGold },
   );
   const [one] = await events(other, 'silver.network_activity');
-  expect(await ask(other, 'SELECT service, action FROM bronze.vpc_flow')).toEqual([{ service: 'OK', action: '-' }]);
+  expect(await ask(other, 'SELECT service, action FROM bronze.vpc_flow')).toEqual([
+    { service: 'OK', action: 'unknown' },
+  ]);
   await other.close();
   expect(one).toMatchObject({
     action_id: 0,

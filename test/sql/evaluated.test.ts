@@ -32,6 +32,7 @@ import {
   not,
   nullIf,
   or,
+  present,
   regexExtract,
   splitPart,
   startsWith,
@@ -343,6 +344,26 @@ test('uuid takes the five groups in any case', async () => {
     [null, false],
   ]);
 });
+
+test('present trims blanks, keeps what is between them, and gives NULL for what logs write for no value', () =>
+  gives(present(x), [
+    ['ana', 'ana'],
+    ['ana bea', 'ana bea'],
+    [' ana', 'ana'],
+    ['ana\n', 'ana'],
+    ['\t\r\nana \n bea ', 'ana \n bea'],
+    ['0', '0'],
+    ['0.0.0.0', '0.0.0.0'],
+    ['nullable', 'nullable'],
+    ['undefined behaviour', 'undefined behaviour'],
+    ['!', '!'],
+    ['🦆', '🦆'],
+    ['\u0001ana', '\u0001ana'],
+    ...['', ' ', '\n', '-', ' - ', 'null', 'NULL', 'None', 'N/A', ' n/a', 'NaN', 'undefined'].map(
+      (none) => [none, null] as const,
+    ),
+    [null, null],
+  ]));
 
 describe('JSON', () => {
   test('json keeps JSON of any kind and gives NULL for other text', () =>

@@ -53,6 +53,7 @@ const {
   not,
   nullIf,
   or,
+  present,
   redacted,
   regexExtract,
   replaceAll,
@@ -67,6 +68,9 @@ const {
 const SPARK_STRICT = "map('allowSingleQuotes', 'false', 'allowNonNumericNumbers', 'false')";
 const SPARK_JSON = `(transform(from_json('[' || \`a\` || ',"' || md5(\`a\`) || '"]', 'ARRAY<STRING>', ${SPARK_STRICT}), (e, i) -> if(i = 0, '', e)) <=> array('', md5(\`a\`)))`;
 const DUCKDB_JSON = String.raw`(json_valid("a") AND CASE WHEN regexp_matches("a", '(?i)nan|inf|,\s*[\]}]') THEN NOT regexp_matches(regexp_replace("a", '"[^"\\]*(?:\\.[^"\\]*)*"', '', 'g'), '(?i)nan|inf|,\s*[\]}]') ELSE TRUE END)`;
+const A = '`a`';
+const noPlaceholder = (value: string, ...more: string[]): string =>
+  `CASE lower(${value})${[...more, '-', 'n/a', 'nan', 'none', 'null', 'undefined'].map((word) => ` WHEN '${word}' THEN NULL`).join('')} ELSE ${value} END`;
 const SPARK_STRING = `CASE WHEN \`a\` IS NOT NULL THEN regexp_extract(to_json(array(\`a\`)), '(?s)^.(.*).$', 1) END`;
 
 /** What mappings and rules call; `'…'` stands for a long pattern, whose effect evaluated.test.ts shows. */
@@ -190,6 +194,13 @@ const library: Rows = {
     spark: "CASE WHEN regexp_like(`a`, '…') THEN `a` WHEN regexp_like(`a`, '…') THEN `a` END IS NOT NULL",
   },
   isJson: { of: isJson(a), duckdb: DUCKDB_JSON, spark: SPARK_JSON },
+  present: {
+    of: present(a),
+    duckdb: `CASE WHEN "a" < '!' OR "a" LIKE '% ' OR "a" LIKE '%\n' OR "a" LIKE '%\t' OR "a" LIKE '%\r' THEN ${noPlaceholder(String.raw`regexp_replace("a", '^\s+|\s+$', '', 'g')`, '')}
+      WHEN strlen("a") <= 9 THEN ${noPlaceholder('"a"')} ELSE "a" END`,
+    spark: `CASE WHEN ${A} < '!' OR ${A} LIKE '% ' OR ${A} LIKE '%\\n' OR ${A} LIKE '%\\t' OR ${A} LIKE '%\\r' THEN ${noPlaceholder(`regexp_replace(${A}, '^\\\\s+|\\\\s+\\\\z', '')`, '')}
+      WHEN octet_length(${A}) <= 9 THEN ${noPlaceholder(A)} ELSE ${A} END`,
+  },
   replaceAll: {
     of: replaceAll(a, '([0-9]+)', '<$1>'),
     duckdb: String.raw`regexp_replace("a", '([0-9]+)', '<\1>', 'g')`,
@@ -259,6 +270,7 @@ const list = identifier('list');
 
 /** What each dialect must spell by itself. */
 const spellings: Rows = {
+  bytes: { of: of((f) => f.bytes(a)), duckdb: 'strlen("a")', spark: 'octet_length(`a`)' },
   extract: {
     of: of((f) => f.extract(a, '([a-z]+)$', 1)),
     duckdb: `regexp_extract("a", '([a-z]+)$', 1)`,

@@ -4,7 +4,7 @@ import { literal, named } from '../../sql/sql.ts';
 import { accountChange } from '../class.ts';
 import { activityOf, defineMapping, parse } from '../mapping.ts';
 import { objects } from '../row.ts';
-import { event, given, identity, outcome, refused } from './event.ts';
+import { event, identity, outcome, refused } from './event.ts';
 
 const events = {
   'iam.amazonaws.com': {
@@ -115,24 +115,24 @@ export default defineMapping({
   }),
   columns: (record, { params, result }) => {
     const who = identity(record);
-    const withheld = isNull(given(record.requestParameters));
-    const role = coalesce(given(params.roleName), result.role.roleName);
+    const withheld = isNull(record.requestParameters);
+    const role = coalesce(params.roleName, result.role.roleName);
     const target = named(
       'target',
       coalesce(
-        given(params.userName),
-        given(result.user.userName),
-        given(result.accessKey.userName),
+        params.userName,
+        result.user.userName,
+        result.accessKey.userName,
         role,
-        given(params.aWSServiceName),
+        params.aWSServiceName,
         when([[withheld, refused(record).name]]),
       ),
     );
     const uid = named(
       'target_uid',
-      coalesce(result.user.arn, result.role.arn, given(params.userId), given(result.user.userId), result.userId),
+      coalesce(result.user.arn, result.role.arn, params.userId, result.user.userId, result.userId),
     );
-    const own = and(isNull(target), isNull(uid), matches(record.eventName, OWN), isNull(given(record.errorCode)));
+    const own = and(isNull(target), isNull(uid), matches(record.eventName, OWN), isNull(record.errorCode));
     const said = coalesce(
       result.PasswordUpdated,
       result.PasswordRecoveryCompleted,
@@ -149,17 +149,17 @@ export default defineMapping({
         activityOf(events),
       ),
       policies: objects('policy', {
-        name: given(params.policyName),
-        uid: coalesce(given(params.policyArn), given(params.permissionsBoundary)),
+        name: params.policyName,
+        uid: coalesce(params.policyArn, params.permissionsBoundary),
       }),
       status_id: outcome(record, said, isIn(record.eventSource, ['signin.amazonaws.com'])),
       'user.account.type_id': literal(10),
-      'user.account.uid': coalesce(given(record.recipientAccountId), given(record.userIdentity.accountId)),
+      'user.account.uid': coalesce(record.recipientAccountId, record.userIdentity.accountId),
       'user.name': coalesce(target, when([[own, who.name]]), when([[isNull(uid), literal('unknown')]])),
       'user.type': literal('Role'),
       'user.type_id': when([[isNotNull(role), literal(99)]], literal(1)),
       'user.uid': coalesce(uid, when([[or(equals(target, who.name), own), who.uid]])),
-      'user.uid_alt': coalesce(given(result.user.userId), result.role.roleId),
+      'user.uid_alt': coalesce(result.user.userId, result.role.roleId),
     };
   },
 });

@@ -3,7 +3,7 @@ import { and, coalesce, equals, isIn, isNull, lookup, matches, text, when } from
 import { literal } from '../../sql/sql.ts';
 import { authentication } from '../class.ts';
 import { activityOf, defineMapping, parse } from '../mapping.ts';
-import { event, given, identity, outcome, refused } from './event.ts';
+import { event, identity, outcome, refused } from './event.ts';
 
 /** Sign-ins whose outcome stands under their own name in the response or the event details. */
 const SAYING = [
@@ -84,11 +84,9 @@ export default defineMapping({
     const who = identity(record);
     const verdict = coalesce(...SAYING.flatMap((name) => [result[name], details[name]]));
     const role = coalesce(
-      given(params.roleArn),
-      given(params.targetPrincipal),
-      when([
-        [and(isNull(given(record.requestParameters)), matches(record.eventName, '^AssumeRo')), refused(record).arn],
-      ]),
+      params.roleArn,
+      params.targetPrincipal,
+      when([[and(isNull(record.requestParameters), matches(record.eventName, '^AssumeRo')), refused(record).arn]]),
     );
     return {
       ...event(record),
@@ -101,23 +99,23 @@ export default defineMapping({
         CreateOAuth2Token: 6,
         CreateToken: 6,
       }),
-      'dst_endpoint.svc_name': coalesce(given(additional.LoginTo), given(record.eventSource)),
+      'dst_endpoint.svc_name': coalesce(additional.LoginTo, record.eventSource),
       is_mfa: when([
         [equals(additional.MFAUsed, 'Yes'), literal(true)],
         [equals(additional.MFAUsed, 'No'), literal(false)],
         [matches(additional.CredentialType, 'TOTP|WEBAUTHN|MFA|EMAIL_OTP'), literal(true)],
       ]),
-      'session.credential_uid': given(result.credentials.accessKeyId),
+      'session.credential_uid': result.credentials.accessKeyId,
       'session.uid': coalesce(result.assumedRoleUser.arn, result.federatedUser.arn),
-      'service.name': given(record.eventSource),
+      'service.name': record.eventSource,
       status_id: outcome(record, verdict, isIn(record.eventName, SAYING)),
-      'user.account.uid': given(record.userIdentity.accountId),
+      'user.account.uid': record.userIdentity.accountId,
       'user.name': coalesce(
-        given(params.roleSessionName),
-        given(params.name),
+        params.roleSessionName,
+        params.name,
         who.name,
-        given(additional.UserName),
-        given(record.userIdentity.invokedBy),
+        additional.UserName,
+        record.userIdentity.invokedBy,
         literal('unknown'),
       ),
       'user.uid': coalesce(role, who.uid),

@@ -3,7 +3,6 @@ import { coalesce, concat, isoTime, jsonField } from '../../sql/functions.ts';
 import { literal, sql } from '../../sql/sql.ts';
 import { baseEvent } from '../class.ts';
 import { defineMapping } from '../mapping.ts';
-import { given } from './event.ts';
 
 /** Aggregated events: counts of data events over five minutes, which are no calls of anybody. */
 export default defineMapping({
@@ -11,19 +10,19 @@ export default defineMapping({
   class: baseEvent,
   events: { aggregated: { '*': 99 } },
   columns: (record) => {
-    const kind = coalesce(given(record.eventType), literal('Aggregated'));
+    const kind = coalesce(record.eventType, literal('Aggregated'));
     return {
       activity_id: literal(99),
       activity_name: kind,
       'cloud.account.type_id': literal(10),
-      'cloud.account.uid': coalesce(given(record.accountId), given(record.recipientAccountId)),
+      'cloud.account.uid': coalesce(record.accountId, record.recipientAccountId),
       'cloud.provider': literal('AWS'),
-      'cloud.region': given(record.awsRegion),
+      'cloud.region': record.awsRegion,
       end_time: isoTime(record.timeWindow.windowEnd),
-      message: sql<string>`coalesce(${given(record.eventSource)}, 'Events') || ' by ' || coalesce(${jsonField(record.summary, 'primaryDimension', 'dimension')}, 'window')`,
-      'metadata.event_code': given(record.eventType),
+      message: sql<string>`coalesce(${record.eventSource}, 'Events') || ' by ' || coalesce(${jsonField(record.summary, 'primaryDimension', 'dimension')}, 'window')`,
+      'metadata.event_code': record.eventType,
       'metadata.log_version': record.eventVersion,
-      'metadata.product.feature.name': given(record.eventCategory),
+      'metadata.product.feature.name': record.eventCategory,
       'metadata.product.name': literal('CloudTrail'),
       'metadata.product.vendor_name': literal('AWS'),
       severity_id: literal(1),

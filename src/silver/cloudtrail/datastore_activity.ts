@@ -3,7 +3,7 @@ import { coalesce, equals, matches, not, regexExtract, text, when } from '../../
 import { literal, named, type Sql } from '../../sql/sql.ts';
 import { datastoreActivity } from '../class.ts';
 import { activityOf, bronze, defineMapping, parse } from '../mapping.ts';
-import { event, given, outcome } from './event.ts';
+import { event, outcome } from './event.ts';
 
 const objects = {
   AbortMultipartUpload: 7,
@@ -86,20 +86,20 @@ export default defineMapping({
       coalesce(regexExtract(record.resources, STORE, 1), regexExtract(record.errorMessage, STORE, 1)),
     );
     const name = coalesce(regexExtract(arn, '([^:/]+)$', 1), literal('unknown'));
-    const key = named('object_key', ofBucket(given(params.key)));
+    const key = named('object_key', ofBucket(params.key));
     return {
       ...event(record),
       activity_id: activityOf(events),
       'databucket.file.name': regexExtract(key, '([^/]+)/?$', 1),
       'databucket.file.path': key,
       'databucket.file.type_id': when([[matches(key, '/$'), literal(2)]], literal(1)),
-      'databucket.name': ofBucket(coalesce(given(params.bucketName), name)),
+      'databucket.name': ofBucket(coalesce(params.bucketName, name)),
       'databucket.type_id': literal(1),
       'databucket.uid': ofBucket(arn),
-      'query_info.query_string': given(params.statement),
-      'query_info.uid': given(record.requestID),
+      'query_info.query_string': params.statement,
+      'query_info.uid': record.requestID,
       status_id: outcome(record),
-      'table.name': ofTable(coalesce(given(params.tableName), name)),
+      'table.name': ofTable(coalesce(params.tableName, name)),
       'table.uid': ofTable(arn),
       type_id: when([[isTable, literal(3)]], literal(2)),
     };

@@ -3,7 +3,7 @@ import { coalesce, isNull, lookup, matches, regexExtract, text, when } from '../
 import { literal, named } from '../../sql/sql.ts';
 import { entityManagement } from '../class.ts';
 import { activityOf, defineMapping, parse } from '../mapping.ts';
-import { event, given, outcome, refused } from './event.ts';
+import { event, outcome, refused } from './event.ts';
 
 const events = {
   'iam.amazonaws.com': {
@@ -100,29 +100,29 @@ export default defineMapping({
         KIND,
       ),
     );
-    const hidden = when([[isNull(given(record.requestParameters)), refused(record).name]]);
+    const hidden = when([[isNull(record.requestParameters), refused(record).name]]);
     const uid = coalesce(
-      given(params.policyArn),
+      params.policyArn,
       result.policy.arn,
       result.policy.policySummary.arn,
-      given(params.policyId),
-      given(params.sAMLProviderArn),
+      params.policyId,
+      params.sAMLProviderArn,
       result.sAMLProviderArn,
-      given(params.openIDConnectProviderArn),
+      params.openIDConnectProviderArn,
       result.openIDConnectProviderArn,
       result.instanceProfile.arn,
       result.serverCertificateMetadata.arn,
-      when([[isNull(given(record.requestParameters)), refused(record).arn]]),
+      when([[isNull(record.requestParameters), refused(record).arn]]),
     );
     const name = named(
       'entity_name',
       coalesce(
-        given(params.policyName),
-        given(params.instanceProfileName),
-        given(params.accountAlias),
-        given(params.serverCertificateName),
-        given(params.name),
-        given(params.url),
+        params.policyName,
+        params.instanceProfileName,
+        params.accountAlias,
+        params.serverCertificateName,
+        params.name,
+        params.url,
         when([[matches(record.eventName, 'AccountPasswordPolicy$'), literal('Account Password Policy')]]),
         regexExtract(uid, '([^/]+)$', 1),
         hidden,

@@ -18,7 +18,6 @@ import {
   nullIf,
   or,
   regexExtract,
-  replaceAll,
   startsWith,
   text,
   when,
@@ -33,22 +32,15 @@ export type CloudTrailRecord = Fields<typeof cloudtrail.shape>;
 const INSTANCE = 'i-([0-9a-f]{17}|[0-9a-f]{8})';
 const DENIED = 'AccessDenied|Unauthori[sz]ed|NotAuthorized|AuthorizationError|Forbidden';
 
-/** A text, NULL where it stands for no value. */
-export const given = (value: Sql<string>): Sql<string> =>
-  nullIf(value, '', '-', 'null', 'None', 'HIDDEN_DUE_TO_SECURITY_REASONS');
-
-/** What people or programs wrote, without blanks around it; NULL where it stands for no value. */
-const written = (value: Sql<string>): Sql<string> => {
-  const blank = or(...[' %', '% ', '\n%', '%\n'].map((pattern) => sql<boolean>`${value} LIKE ${pattern}`));
-  return given(when([[blank, replaceAll(value, '^\\s+|\\s+$', '')]], value));
-};
+/** A name unless AWS hides it, for it may be a password typed into the wrong field. */
+const shown = (name: Sql<string>): Sql<string> => nullIf(name, 'HIDDEN_DUE_TO_SECURITY_REASONS');
 
 /** Whether the call failed; errorCode "Success" and a permitted dry run are no failures. */
 const failed = ({ errorCode, errorMessage }: CloudTrailRecord): Condition => {
-  const code = given(errorCode);
+  const code = errorCode;
   return or(
     and(isNotNull(code), not(isIn(code, ['Success', 'success', 'Client.DryRunOperation']))),
-    and(isNull(code), isNotNull(given(errorMessage))),
+    and(isNull(code), isNotNull(errorMessage)),
   );
 };
 
@@ -71,15 +63,12 @@ export const outcome = (record: CloudTrailRecord, said?: Sql<string>, must?: Con
 
 /** Who called: the attributes of `actor.user`, with the role behind a session as its name. */
 export const identity = ({ userIdentity }: CloudTrailRecord) => ({
-  uid: named(
-    'caller_uid',
-    coalesce(given(userIdentity.arn), given(userIdentity.principalId), userIdentity.onBehalfOf.userId),
-  ),
+  uid: named('caller_uid', coalesce(userIdentity.arn, userIdentity.principalId, userIdentity.onBehalfOf.userId)),
   name: named(
     'caller_name',
     coalesce(
-      given(userIdentity.userName),
-      given(userIdentity.sessionContext.sessionIssuer.userName),
+      shown(userIdentity.userName),
+      userIdentity.sessionContext.sessionIssuer.userName,
       when([[equals(userIdentity.type, 'Root'), literal('root')]]),
     ),
   ),
@@ -100,73 +89,69 @@ export const event = (record: CloudTrailRecord) => {
   const { userIdentity } = record;
   const { sessionContext } = userIdentity;
   const who = identity(record);
-  const code = named('error_code', given(record.errorCode));
-  const why = named('error_message', written(record.errorMessage));
+  const code = named('error_code', record.errorCode);
+  const why = named('error_message', record.errorMessage);
   const denied = named('denied', matches(code, DENIED));
-  const address = named('address', written(record.sourceIPAddress));
+  const address = named('address', record.sourceIPAddress);
   const ip = named('source_ip', ipAddress(address));
   const digits = matches(address, '^[0-9.:]+$');
-  const operation = named('operation', written(record.eventName));
-  const request = nullIf(record.requestParameters, '', 'null');
-  const principal = given(userIdentity.principalId);
+  const operation = named('operation', record.eventName);
+  const principal = userIdentity.principalId;
   return {
     action_id: when([[denied, literal(2)]], literal(1)),
     activity_name: operation,
     'actor.app_name': coalesce(
-      given(userIdentity.invokedBy),
+      userIdentity.invokedBy,
       when([[and(isNull(who.uid), isNull(who.name), isNull(userIdentity.accountId)), record.eventSource]]),
     ),
-    'actor.idp.name': coalesce(
-      given(userIdentity.identityProvider),
-      given(sessionContext.webIdFederationData.federatedProvider),
-    ),
+    'actor.idp.name': coalesce(userIdentity.identityProvider, sessionContext.webIdFederationData.federatedProvider),
     'actor.idp.uid': userIdentity.onBehalfOf.identityStoreArn,
     'actor.session.created_time': isoTime(sessionContext.attributes.creationDate),
-    'actor.session.credential_uid': coalesce(given(userIdentity.accessKeyId), given(userIdentity.credentialId)),
+    'actor.session.credential_uid': coalesce(userIdentity.accessKeyId, userIdentity.credentialId),
     'actor.session.is_mfa': boolean(sessionContext.attributes.mfaAuthenticated),
-    'actor.session.issuer': given(sessionContext.sessionIssuer.arn),
+    'actor.session.issuer': sessionContext.sessionIssuer.arn,
     'actor.session.uid': when([[isNotNull(sessionContext.sessionIssuer.arn), principal]]),
     'actor.user.account.type_id': literal(10),
-    'actor.user.account.uid': given(userIdentity.accountId),
+    'actor.user.account.uid': userIdentity.accountId,
     'actor.user.name': who.name,
-    'actor.user.type': given(userIdentity.type),
+    'actor.user.type': userIdentity.type,
     'actor.user.type_id': when(
-      [[isNull(given(userIdentity.type)), literal(0)]],
+      [[isNull(userIdentity.type), literal(0)]],
       lookup(userIdentity.type, { Root: 2, IAMUser: 1, IdentityCenterUser: 1, AWSService: 4, Unknown: 0 }, literal(99)),
     ),
     'actor.user.uid': who.uid,
     'actor.user.uid_alt': principal,
     'api.operation': operation,
-    'api.request.data': jsonOrText(request),
-    'api.request.uid': coalesce(given(record.requestID), when([[isNotNull(request), bronze.uid]])),
-    'api.response.data': jsonOrText(nullIf(record.responseElements, '', 'null')),
+    'api.request.data': jsonOrText(record.requestParameters),
+    'api.request.uid': coalesce(record.requestID, when([[isNotNull(record.requestParameters), bronze.uid]])),
+    'api.response.data': jsonOrText(record.responseElements),
     'api.response.error': code,
     'api.response.error_message': why,
-    'api.service.name': given(record.eventSource),
-    'api.version': given(record.apiVersion),
+    'api.service.name': record.eventSource,
+    'api.version': record.apiVersion,
     'cloud.account.type_id': literal(10),
-    'cloud.account.uid': given(record.recipientAccountId),
+    'cloud.account.uid': record.recipientAccountId,
     'cloud.provider': literal('AWS'),
-    'cloud.region': given(record.awsRegion),
+    'cloud.region': record.awsRegion,
     disposition_id: when([[denied, literal(2)]], literal(1)),
-    'http_request.user_agent': written(record.userAgent),
-    'metadata.correlation_uid': given(record.sharedEventID),
+    'http_request.user_agent': record.userAgent,
+    'metadata.correlation_uid': record.sharedEventID,
     'metadata.event_code': operation,
     'metadata.log_version': record.eventVersion,
     'metadata.original_event_uid': record.addendum.originalEventID,
-    'metadata.product.feature.name': given(record.eventCategory),
+    'metadata.product.feature.name': record.eventCategory,
     'metadata.product.name': literal('CloudTrail'),
     'metadata.product.vendor_name': literal('AWS'),
     severity_id: literal(1),
     'src_endpoint.instance_uid': regexExtract(coalesce(principal, userIdentity.arn), `[:/](${INSTANCE})$`, 1),
     'src_endpoint.ip': ip,
     'src_endpoint.name': when([[and(isNull(ip), digits), address]]),
-    'src_endpoint.owner.account.uid': given(record.vpcEndpointAccountId),
+    'src_endpoint.owner.account.uid': record.vpcEndpointAccountId,
     'src_endpoint.svc_name': coalesce(
       when([[and(isNull(ip), not(digits)), address]]),
-      when([[isNull(address), coalesce(given(userIdentity.invokedBy), given(record.eventSource))]]),
+      when([[isNull(address), coalesce(userIdentity.invokedBy, record.eventSource)]]),
     ),
-    'src_endpoint.uid': given(record.vpcEndpointId),
+    'src_endpoint.uid': record.vpcEndpointId,
     status_code: code,
     status_detail: why,
   };
@@ -206,10 +191,10 @@ export const resources = (record: CloudTrailRecord) => {
   const shape = { ARN: text, ARNPrefix: text, accountId: text, type: text } as const;
   return allObjects(
     objectsFrom('resource_details', listed, shape, (resource) => ({
-      'owner.account.uid': given(resource.accountId),
+      'owner.account.uid': resource.accountId,
       role_id: literal(1),
-      type: given(resource.type),
-      uid: coalesce(given(resource.ARN), given(resource.ARNPrefix)),
+      type: resource.type,
+      uid: coalesce(resource.ARN, resource.ARNPrefix),
     })),
     objectsOf('resource_details', instances(record), (instance) => ({
       role_id: literal(1),

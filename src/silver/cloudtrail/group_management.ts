@@ -3,7 +3,7 @@ import { coalesce, isNotNull, isNull, jsonField, not, startsWith, text, when } f
 import { call, literal } from '../../sql/sql.ts';
 import { groupManagement } from '../class.ts';
 import { activityOf, defineMapping, parse } from '../mapping.ts';
-import { event, given, outcome, refused } from './event.ts';
+import { event, outcome, refused } from './event.ts';
 
 const directory = { CreateGroup: 6, DeleteGroup: 5, UpdateGroup: 99 } as const;
 const events = {
@@ -48,26 +48,26 @@ export default defineMapping({
     }),
   }),
   columns: (record, { params, result }) => {
-    const policy = coalesce(given(params.policyArn), given(params.policyName));
-    const uid = coalesce(given(result.group.arn), given(params.groupId), given(result.group.groupId), result.groupId);
+    const policy = coalesce(params.policyArn, params.policyName);
+    const uid = coalesce(result.group.arn, params.groupId, result.group.groupId, result.groupId);
     const name = coalesce(
-      given(params.groupName),
-      given(result.group.groupName),
-      given(params.displayName),
-      when([[isNull(given(record.requestParameters)), refused(record).name]]),
+      params.groupName,
+      result.group.groupName,
+      params.displayName,
+      when([[isNull(record.requestParameters), refused(record).name]]),
     );
     return {
       ...event(record),
       activity_id: activityOf(events),
       'group.name': coalesce(name, when([[isNull(uid), literal('unknown')]])),
       'group.uid': uid,
-      'group.uid_alt': given(result.group.groupId),
+      'group.uid_alt': result.group.groupId,
       privileges: call((f) => when([[isNotNull(policy), f.list([policy])]])),
       status_id: outcome(record),
-      'user.name': given(params.userName),
+      'user.name': params.userName,
       'user.uid': coalesce(
         jsonField(params.memberId, 'userId'),
-        when([[not(startsWith(params.memberId, '{')), given(params.memberId)]]),
+        when([[not(startsWith(params.memberId, '{')), params.memberId]]),
       ),
     };
   },

@@ -3,7 +3,7 @@ import { and, coalesce, equals, isNotNull, jsonField, matches, or, text, texts }
 import { call, type Sql, sql } from '../../sql/sql.ts';
 import { userAccess } from '../class.ts';
 import { activityOf, bronze, defineMapping, parse } from '../mapping.ts';
-import { event, given, outcome, resources } from './event.ts';
+import { event, outcome, resources } from './event.ts';
 
 const events = {
   'eks.amazonaws.com': { AssociateAccessPolicy: 1, DisassociateAccessPolicy: 2 },
@@ -50,10 +50,10 @@ export default defineMapping({
     resources: resources(record),
     status_id: outcome(record),
     'user.uid': coalesce(
-      given(params.granteePrincipal),
-      given(params.principal.dataLakePrincipalIdentifier),
-      sql<string>`replace(replace(${given(params.principalArn)}, '%3A', ':'), '%2F', '/')`,
-      given(params.principalId),
+      params.granteePrincipal,
+      params.principal.dataLakePrincipalIdentifier,
+      sql<string>`replace(replace(${params.principalArn}, '%3A', ':'), '%2F', '/')`,
+      params.principalId,
     ),
   }),
 });

@@ -69,7 +69,7 @@ export default defineMapping({
     }),
   }),
   columns: (record, { params: p }) => {
-    const signsIn = nullIf(coalesce(p.user, p.userName, p.email), '', '-', 'unknown');
+    const signsIn = nullIf(coalesce(p.user, p.userName, p.email), 'unknown');
     const who = named('subject', coalesce(signsIn, principal(record), p.client_id));
     const user = userOf(who);
     const caller = actor(record);

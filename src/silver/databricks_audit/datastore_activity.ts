@@ -92,7 +92,7 @@ export default defineMapping({
   }),
   columns: (record, { params: p }) => {
     const shared = event(record);
-    const command = named('command', nullIf(coalesce(p.commandText, p.query_text), '', '__REDACTED__'));
+    const command = named('command', nullIf(coalesce(p.commandText, p.query_text), '__REDACTED__'));
     const outcome = lookup(lower(p.status), { error: 2, failed: 2, finished: 1 });
     const place = named('place', coalesce(p.url, p.table_url, p.volume_url, p.volume_storage_location));
     const scheme = named('scheme', regexExtract(place, '^([A-Za-z0-9]+):', 1));

@@ -1,5 +1,5 @@
 import { databricksAudit } from '../../bronze/databricks_audit.ts';
-import { coalesce, jsonOrText, nullIf, text } from '../../sql/functions.ts';
+import { coalesce, jsonOrText, text } from '../../sql/functions.ts';
 import { literal } from '../../sql/sql.ts';
 import { entityManagement } from '../class.ts';
 import { activityOf, bronze, defineMapping, parse } from '../mapping.ts';
@@ -49,7 +49,7 @@ export default defineMapping({
     activity_name: bronze.action,
     'entity.name': coalesce(p.securable_full_name, p.name, p.securable, bronze.service),
     'entity.policy.data': jsonOrText(
-      nullIf(coalesce(p.changes, p.rule_set, p.access_control_list, p.grants, p.permission, p.requests), ''),
+      coalesce(p.changes, p.rule_set, p.access_control_list, p.grants, p.permission, p.requests),
     ),
     'entity.policy.name': bronze.action,
     'entity.policy.type': coalesce(p.securable_type, bronze.service),

@@ -26,23 +26,19 @@ import { bronze } from '../mapping.ts';
 
 export type AuditRecord = Fields<typeof databricksAudit.shape>;
 
-const NOBODY = ['', '-', 'null', 'unknown', '__REDACTED__'];
+const NOBODY = ['unknown', '__REDACTED__'];
 const TRUNCATED = '[.][.][.] truncated|"TRUNCATED"';
 
-const given = (value: Sql<string>): Sql<string> => nullIf(value, '', '-');
 /** A principal; the words for nobody stay in `unmapped`. */
 const somebody = (value: Sql<string>): Sql<string> => conversion(value, nullIf(value, ...NOBODY));
 
 /** The parameters of the call, as JSON text. */
 export const params = (record: AuditRecord): Sql<string> =>
-  named(
-    'request_params',
-    given(coalesce(record.requestParams, record.request_params, record.properties.requestParams)),
-  );
+  named('request_params', coalesce(record.requestParams, record.request_params, record.properties.requestParams));
 
 /** What the call gave back, as text or JSON. */
 export const result = (record: AuditRecord): Sql<string> =>
-  named('result', given(coalesce(record.response.result, jsonField(record.properties.response, 'result'))));
+  named('result', coalesce(record.response.result, jsonField(record.properties.response, 'result')));
 
 /** Who did it: an e-mail address, a service principal's application id or `System-User`; for a job or an app the one who ran it. */
 export const principal = (record: AuditRecord): Sql<string> => {
@@ -73,8 +69,8 @@ const account = (record: AuditRecord): Sql<string> => coalesce(record.accountId,
 /** The workspace; events of the account name it in their parameters, if at all. */
 export const workspace = (record: AuditRecord): Sql<string> => {
   const own = coalesce(record.workspaceId, record.workspace_id, record.orgId);
-  const real = named('own_workspace', conversion(own, nullIf(own, '0', '')));
-  return named('workspace', coalesce(real, record.resourceId, given(jsonField(params(record), 'workspace_id'))));
+  const real = named('own_workspace', conversion(own, nullIf(own, '0')));
+  return named('workspace', coalesce(real, record.resourceId, jsonField(params(record), 'workspace_id')));
 };
 
 const status = (record: AuditRecord) => {
@@ -86,9 +82,9 @@ const status = (record: AuditRecord) => {
     conversion(properties.response, inside('statusCode')),
   );
   const said = coalesce(response.errorMessage, response.error_message, inside('errorMessage'));
-  const text = named('status_text', given(code));
+  const text = named('status_text', code);
   const number = named('status_number', integer(text));
-  const message = named('error_text', given(said));
+  const message = named('error_text', said);
   return {
     text,
     number,
@@ -103,10 +99,7 @@ export const event = (record: AuditRecord) => {
   const { text, number, message, failed, denied } = status(record);
   const onAzure = isNotNull(record.resourceId);
   const subscription = regexExtract(record.resourceId, '^/(?i:subscriptions)/([^/]+)', 1);
-  const request = named(
-    'request_id',
-    given(coalesce(record.requestId, record.request_id, record.properties.requestId)),
-  );
+  const request = named('request_id', coalesce(record.requestId, record.request_id, record.properties.requestId));
   const verdict = when(
     [
       [denied, literal(2)],
@@ -155,9 +148,9 @@ export const actor = (record: AuditRecord) => {
   const user = userOf(who);
   return {
     'actor.app_name': when([[isNull(who), bronze.service]]),
-    'actor.app_uid': given(coalesce(camel.actingResource, snake.acting_resource)),
-    'actor.session.uid': given(coalesce(record.sessionId, record.session_id, record.properties.sessionId)),
-    'actor.user.display_name': given(coalesce(camel.runByDisplayName, snake.run_by_display_name)),
+    'actor.app_uid': coalesce(camel.actingResource, snake.acting_resource),
+    'actor.session.uid': coalesce(record.sessionId, record.session_id, record.properties.sessionId),
+    'actor.user.display_name': coalesce(camel.runByDisplayName, snake.run_by_display_name),
     'actor.user.email_addr': user.email_addr,
     'actor.user.name': user.name,
     'actor.user.type_id': user.type_id,
@@ -168,10 +161,10 @@ export const actor = (record: AuditRecord) => {
 /** From where the call came: an address without port and zone, else the name that stands in its place. */
 export const origin = (record: AuditRecord) => {
   const text = coalesce(record.sourceIPAddress, record.source_ip_address, record.properties.sourceIPAddress);
-  const { host, ip, port } = address('source', given(text));
+  const { host, ip, port } = address('source', text);
   const agent = coalesce(record.userAgent, record.user_agent, record.properties.userAgent);
   return {
-    'http_request.user_agent': nullIf(agent, '', '-', 'unknown'),
+    'http_request.user_agent': nullIf(agent, 'unknown'),
     'src_endpoint.ip': ip,
     'src_endpoint.port': port,
     'src_endpoint.svc_name': when([[isNull(ip), coalesce(host, literal('Databricks'))]]),

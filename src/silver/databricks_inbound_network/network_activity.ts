@@ -17,7 +17,7 @@ export default defineMapping({
   columns: (record, { source }) => {
     const outcome = record.policy_outcome;
     const { host, ip, port } = address('from', source.ip);
-    const user = userOf(named('who', nullIf(record.authenticated_as, '', '-', 'unknown', '__REDACTED__')));
+    const user = userOf(named('who', nullIf(record.authenticated_as, 'unknown', '__REDACTED__')));
     return {
       action_id: lookup(outcome, { ALLOW: 1, DENY: 2, DENY_DRY_RUN: 3 }, literal(0)),
       activity_id: lookup(outcome, { ALLOW: 6, DENY: 5, DENY_DRY_RUN: 6 }, literal(0)),
@@ -26,12 +26,12 @@ export default defineMapping({
       'actor.user.type_id': user.type_id,
       'actor.user.uid': user.uid,
       'cloud.account.uid': record.account_id,
-      'cloud.org.uid': conversion(record.workspace_id, nullIf(record.workspace_id, '0', '')),
+      'cloud.org.uid': conversion(record.workspace_id, nullIf(record.workspace_id, '0')),
       'cloud.provider': literal('Databricks'),
       'connection_info.direction_id': literal(1),
       disposition_id: lookup(outcome, { ALLOW: 1, DENY: 2, DENY_DRY_RUN: 17 }, literal(0)),
       'dst_endpoint.svc_name': literal('Databricks'),
-      'dst_endpoint.uid': conversion(record.workspace_id, nullIf(record.workspace_id, '0', '')),
+      'dst_endpoint.uid': conversion(record.workspace_id, nullIf(record.workspace_id, '0')),
       'firewall_rule.name': record.rule_label,
       'metadata.log_name': literal('system.access.inbound_network'),
       'metadata.product.name': literal('Databricks'),

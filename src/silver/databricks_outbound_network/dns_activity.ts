@@ -1,5 +1,5 @@
 import { databricksOutboundNetwork } from '../../bronze/databricks_outbound_network.ts';
-import { coalesce, lookup, nullIf } from '../../sql/functions.ts';
+import { coalesce, lookup } from '../../sql/functions.ts';
 import { dnsActivity } from '../class.ts';
 import { activityOf, defineMapping } from '../mapping.ts';
 import { event } from './event.ts';
@@ -30,7 +30,7 @@ export default defineMapping({
   columns: (record) => ({
     ...event(record),
     activity_id: activityOf(events),
-    'query.hostname': nullIf(coalesce(record.dns_event.domain_name, record.destination), '', '-'),
+    'query.hostname': coalesce(record.dns_event.domain_name, record.destination),
     rcode_id: lookup(record.dns_event.rcode, CODES),
   }),
 });

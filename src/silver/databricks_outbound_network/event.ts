@@ -6,7 +6,7 @@ import { conversion, literal } from '../../sql/sql.ts';
 /** What every outbound row says: who was let out or not, and by which workspace. */
 export const event = (record: Fields<typeof databricksOutboundNetwork.shape>) => {
   const access = record.access_type;
-  const workspace = conversion(record.workspace_id, nullIf(record.workspace_id, '0', ''));
+  const workspace = conversion(record.workspace_id, nullIf(record.workspace_id, '0'));
   return {
     action_id: lookup(access, { ALLOW: 1, DROP: 2, DRY_RUN_DENIAL: 3 }, literal(0)),
     'cloud.account.uid': record.account_id,

@@ -1,5 +1,5 @@
 import { databricksOutboundNetwork } from '../../bronze/databricks_outbound_network.ts';
-import { and, coalesce, isNull, lookup, matches, not, nullIf, when } from '../../sql/functions.ts';
+import { and, coalesce, isNull, lookup, matches, not, when } from '../../sql/functions.ts';
 import { literal } from '../../sql/sql.ts';
 import { address } from '../address.ts';
 import { networkActivity } from '../class.ts';
@@ -14,7 +14,7 @@ export default defineMapping({
   columns: (record) => {
     const { storage_event: storage, destination } = record;
     const isUrl = matches(destination, '^[A-Za-z0-9+.-]+://');
-    const { host, ip, port } = address('to', nullIf(destination, '-'));
+    const { host, ip, port } = address('to', destination);
     return {
       ...event(record),
       activity_id: lookup(record.access_type, { ALLOW: 6, DROP: 5, DRY_RUN_DENIAL: 6 }, literal(0)),

@@ -39,8 +39,6 @@ const PROTOCOLS = {
 const VERDICTS = { ACCEPT: 1, REJECT: 2 } as const;
 const LATEST = Date.UTC(2100, 0, 1);
 
-const given = (value: Sql<string>): Sql<string> => nullIf(value, '-', '', 'unknown');
-
 /** A count of at most `digits` decimal digits and not above `most`; NULL for anything else. */
 const count = <T extends number | bigint>(
   value: Sql<string>,
@@ -72,7 +70,7 @@ export default defineMapping({
   events: 'rest',
   columns: (record) => {
     const at = (direction: 'ingress' | 'egress', value: Sql<string>): Sql<string> =>
-      when([[equals(record.flow_direction, direction), given(value)]]);
+      when([[equals(record.flow_direction, direction), value]]);
     const ofInterface = {
       src: named('srcaddr', ipAddress(record.srcaddr)),
       dst: named('dstaddr', ipAddress(record.dstaddr)),
@@ -83,7 +81,7 @@ export default defineMapping({
     };
     const missing: Condition = and(isNull(ofPacket.src), isNull(ofPacket.dst));
     const hole: Condition = isIn(record.log_status, ['NODATA', 'SKIPDATA']);
-    const silent: Condition = or(hole, and(missing, isNull(given(record.action))));
+    const silent: Condition = or(hole, and(missing, isNull(record.action)));
     const start = identifier<Timestamp>('time');
     const end = named(
       'end_ms',
@@ -92,14 +90,14 @@ export default defineMapping({
         when([[sql`${epochTime(record.end, 1000)} BETWEEN ${start} AND ${LATEST}`, epochTime(record.end, 1000)]]),
       ),
     );
-    const device = coalesce(given(record.resource_id), given(record.tgw_attachment_id));
+    const device = coalesce(record.resource_id, record.tgw_attachment_id);
     return {
       action_id: lookup(record.action, VERDICTS, literal(0)),
       activity_id: when([[silent, literal(0)]], literal(6)),
-      'cloud.account.uid': given(record.account_id),
+      'cloud.account.uid': nullIf(record.account_id, 'unknown'),
       'cloud.provider': literal('AWS'),
-      'cloud.region': given(record.region),
-      'cloud.zone': given(record.az_id),
+      'cloud.region': record.region,
+      'cloud.zone': record.az_id,
       'connection_info.boundary_id': lookup(record.traffic_path, {
         '1': 4,
         '2': 5,
@@ -113,60 +111,56 @@ export default defineMapping({
       'connection_info.direction_id': lookup(record.flow_direction, { ingress: 1, egress: 2 }, literal(0)),
       'connection_info.protocol_name': lookup(record.protocol, PROTOCOLS),
       'connection_info.protocol_num': small(record.protocol),
-      'connection_info.protocol_ver': given(record.type),
+      'connection_info.protocol_ver': record.type,
       'connection_info.protocol_ver_id': lookup(record.type, { IPv4: 4, IPv6: 6, EFA: 99 }),
       'connection_info.tcp_flags': small(record.tcp_flags),
       disposition_id: lookup(record.action, VERDICTS, literal(0)),
       'dst_endpoint.instance_uid': at('ingress', record.instance_id),
       'dst_endpoint.interface_uid': coalesce(
         at('ingress', record.interface_id),
-        given(record.tgw_dst_eni),
-        when([[missing, given(record.interface_id)]]),
+        record.tgw_dst_eni,
+        when([[missing, record.interface_id]]),
       ),
       'dst_endpoint.intermediate_ips': between(ofPacket.dst, ofInterface.dst),
       'dst_endpoint.ip': ofPacket.dst,
-      'dst_endpoint.name': when([
-        [and(missing, isNull(given(record.interface_id)), isNull(device)), literal('unknown')],
-      ]),
-      'dst_endpoint.owner.account.uid': given(record.tgw_dst_vpc_account_id),
+      'dst_endpoint.name': when([[and(missing, isNull(record.interface_id), isNull(device)), literal('unknown')]]),
+      'dst_endpoint.owner.account.uid': record.tgw_dst_vpc_account_id,
       'dst_endpoint.port': port(record.dstport),
-      'dst_endpoint.subnet_uid': coalesce(at('ingress', record.subnet_id), given(record.tgw_dst_subnet_id)),
-      'dst_endpoint.svc_name': given(record.pkt_dst_aws_service),
+      'dst_endpoint.subnet_uid': coalesce(at('ingress', record.subnet_id), record.tgw_dst_subnet_id),
+      'dst_endpoint.svc_name': record.pkt_dst_aws_service,
       'dst_endpoint.uid': when([[missing, device]]),
-      'dst_endpoint.vpc_uid': coalesce(at('ingress', record.vpc_id), given(record.tgw_dst_vpc_id)),
-      'dst_endpoint.zone': given(record.tgw_dst_az_id),
+      'dst_endpoint.vpc_uid': coalesce(at('ingress', record.vpc_id), record.tgw_dst_vpc_id),
+      'dst_endpoint.zone': record.tgw_dst_az_id,
       duration: sql<bigint>`(${end} - ${start})`,
       end_time: end,
-      'firewall_rule.name': given(record.reject_reason),
-      'metadata.log_version': given(record.version),
+      'firewall_rule.name': record.reject_reason,
+      'metadata.log_version': record.version,
       'metadata.product.feature.name': literal('Flow Logs'),
       'metadata.product.name': literal('Amazon VPC'),
       'metadata.product.vendor_name': literal('AWS'),
-      'network_observation_point.container.orchestrator': when([
-        [isNotNull(given(record.ecs_container_id)), literal('ECS')],
-      ]),
-      'network_observation_point.container.uid': given(record.ecs_container_id),
-      'network_observation_point.instance_uid': given(record.instance_id),
-      'network_observation_point.interface_uid': given(record.interface_id),
-      'network_observation_point.name': given(record.tgw_id),
-      'network_observation_point.subnet_uid': given(record.subnet_id),
+      'network_observation_point.container.orchestrator': when([[isNotNull(record.ecs_container_id), literal('ECS')]]),
+      'network_observation_point.container.uid': record.ecs_container_id,
+      'network_observation_point.instance_uid': record.instance_id,
+      'network_observation_point.interface_uid': record.interface_id,
+      'network_observation_point.name': record.tgw_id,
+      'network_observation_point.subnet_uid': record.subnet_id,
       'network_observation_point.uid': device,
-      'network_observation_point.vpc_uid': given(record.vpc_id),
+      'network_observation_point.vpc_uid': record.vpc_id,
       observation_point_id: lookup(record.flow_direction, { egress: 1, ingress: 2 }),
       severity_id: literal(1),
       'src_endpoint.instance_uid': at('egress', record.instance_id),
-      'src_endpoint.interface_uid': coalesce(at('egress', record.interface_id), given(record.tgw_src_eni)),
+      'src_endpoint.interface_uid': coalesce(at('egress', record.interface_id), record.tgw_src_eni),
       'src_endpoint.intermediate_ips': between(ofPacket.src, ofInterface.src),
       'src_endpoint.ip': ofPacket.src,
-      'src_endpoint.owner.account.uid': given(record.tgw_src_vpc_account_id),
+      'src_endpoint.owner.account.uid': record.tgw_src_vpc_account_id,
       'src_endpoint.port': port(record.srcport),
-      'src_endpoint.subnet_uid': coalesce(at('egress', record.subnet_id), given(record.tgw_src_subnet_id)),
-      'src_endpoint.svc_name': given(record.pkt_src_aws_service),
-      'src_endpoint.vpc_uid': coalesce(at('egress', record.vpc_id), given(record.tgw_src_vpc_id)),
-      'src_endpoint.zone': given(record.tgw_src_az_id),
+      'src_endpoint.subnet_uid': coalesce(at('egress', record.subnet_id), record.tgw_src_subnet_id),
+      'src_endpoint.svc_name': record.pkt_src_aws_service,
+      'src_endpoint.vpc_uid': coalesce(at('egress', record.vpc_id), record.tgw_src_vpc_id),
+      'src_endpoint.zone': record.tgw_src_az_id,
       start_time: start,
-      status_code: given(record.log_status),
-      status_detail: given(record.reject_reason),
+      status_code: record.log_status,
+      status_detail: record.reject_reason,
       status_id: lookup(record.log_status, { OK: 1 }, literal(0)),
       'traffic.bytes': long(record.bytes),
       'traffic.packets': long(record.packets),
