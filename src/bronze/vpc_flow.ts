@@ -1,4 +1,4 @@
-import { coalesce, epochTime, text, nullIf } from '../sql/functions.ts';
+import { coalesce, epochTime, nullIf, text } from '../sql/functions.ts';
 import { literal, sql } from '../sql/sql.ts';
 import { defineSource } from './source.ts';
 

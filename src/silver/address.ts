@@ -20,7 +20,7 @@ export function address(name: string, value: Sql<string>) {
   const text = named(`${name}_text`, value);
   const bare = when(
     [
-      [startsWith(text, '['), regexExtract(text, '^\\[([^\\]%]+)', 1)],
+      [startsWith(text, '['), regexExtract(text, '^\\[([0-9A-Fa-f:.]+)', 1)],
       [matches(text, WITH_PORT), splitPart(text, ':', 1)],
     ],
     splitPart(text, '%', 1),

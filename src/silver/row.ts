@@ -308,6 +308,30 @@ function stands(definition: Definition, tree: Node, prefix: string, leaf: Leaf):
   });
 }
 
+/** The conditions under which every object on the way to a leaf stands; `there` says that the leaf has a value. */
+function guardsOf(definition: Definition, tree: Node, columns: Columns, path: string, there = false): Sql[] {
+  const leaf: Leaf = (name) => {
+    if (there && name === path) return literal(true);
+    const column = own(columns, name);
+    return column && (!isList(column) && isConstant(column) ? column : identifier(name));
+  };
+  const conditions: Sql[] = [];
+  let inside = definition;
+  let at = tree;
+  let prefix = '';
+  for (const segment of path.split('.').slice(0, -1)) {
+    const attribute = inside.attributes[segment];
+    const inner = attribute && objectOf(attribute);
+    const next = at.fields.get(segment);
+    if (!inner || !next) return conditions;
+    prefix = prefix === '' ? segment : `${prefix}.${segment}`;
+    conditions.push(...stands(inner, next, prefix, leaf));
+    inside = inner;
+    at = next;
+  }
+  return conditions;
+}
+
 /** A struct of the tree's shape, NULL where OCSF would not let the object stand. */
 function struct(definition: Definition, tree: Node, prefix: string, leaf: Leaf, guarded: boolean): Sql {
   const parts = Object.keys(definition.attributes).flatMap((name): (readonly [string, Sql])[] => {
@@ -457,7 +481,12 @@ function observables(type: RowType, columns: Columns): Sql {
     }
     const attribute = attributeAt(type.class, path).leaf;
     const id = attribute.is_array || attribute.object_type ? undefined : observableIdOf(path, attribute);
-    if (id !== undefined) scalars.push(entry(path, id, identifier(path)));
+    if (id === undefined) continue;
+    const guards = guardsOf(classOf(type.class), type.root, columns, path, true);
+    const leaf = identifier(path);
+    scalars.push(
+      entry(path, id, guards.length === 0 ? leaf : sql`CASE WHEN ${join(guards, sql` AND `)} THEN ${leaf} END`),
+    );
   }
   const listType: Type = {
     list: { struct: { name: 'text', type: 'text', type_id: 'integer', value: 'text' } },
@@ -526,28 +555,7 @@ export function keptFields(
   const uses = new Map<string, Map<string, Condition>[]>();
   const definition = classOf(name);
   const tree = rowType(name, [columns]).root;
-  const guards = (path: string): Sql[] => {
-    const conditions: Sql[] = [];
-    let inside: Definition = definition;
-    let at = tree;
-    let prefix = '';
-    for (const segment of path.split('.').slice(0, -1)) {
-      const attribute = inside.attributes[segment];
-      const inner = attribute && objectOf(attribute);
-      const next = at.fields.get(segment);
-      if (!inner || !next) return conditions;
-      prefix = prefix === '' ? segment : `${prefix}.${segment}`;
-      conditions.push(
-        ...stands(inner, next, prefix, (leaf) => {
-          const column = own(columns, leaf);
-          return column && (!isList(column) && isConstant(column) ? column : identifier(leaf));
-        }),
-      );
-      inside = inner;
-      at = next;
-    }
-    return conditions;
-  };
+  const guards = (path: string): Sql[] => guardsOf(definition, tree, columns, path);
   const keep = (field: string, conditions: readonly Condition[]): void => {
     const set = new Map(conditions.map((condition) => [spell(condition, duckdb), condition]));
     const others = uses.get(field) ?? [];

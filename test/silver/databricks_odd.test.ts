@@ -47,6 +47,7 @@ test('addresses: ports, zones, IPv6, private ones, those that say nothing, and n
     '': { svc_name: 'Databricks' },
     'control-plane.example.com': { svc_name: 'control-plane.example.com' },
     '999.1.1.1': { svc_name: '999.1.1.1' },
+    '[null]': { svc_name: 'Databricks' },
   };
   const rows = await rowsOf({
     'databricks_audit/a.json': lines(

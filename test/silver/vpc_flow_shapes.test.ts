@@ -369,3 +369,17 @@ describe('Parquet', () => {
     expect(await count(lake, 'SELECT count(*) FROM silver.network_activity')).toBe(3);
   });
 });
+
+test('a port without an address stays by name, and no observable speaks of what is not there', async () => {
+  await using lake = await lakehouse(
+    {
+      'vpc_flow/a.log':
+        'version interface-id srcaddr srcport dstport start end action log-status\n2 eni-1 192.0.2.1 443 40000 1793870200 1793870260 ACCEPT OK',
+    },
+    { gold: nothingOfGold },
+  );
+  const [row] = await everyEvent(lake);
+  expect(row).toMatchObject({ unmapped: { dstport: '40000' }, src_endpoint: { ip: '192.0.2.1', port: 443 } });
+  expect(row).not.toHaveProperty('dst_endpoint');
+  expect(JSON.stringify(row?.observables)).not.toContain('dst_endpoint.port');
+});
