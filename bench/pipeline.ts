@@ -11,7 +11,6 @@ import { DuckDBInstance } from '@duckdb/node-api';
 import Table from 'cli-table3';
 import { glob } from 'tinyglobby';
 import { generate } from '../samples/generate.ts';
-import { rows } from '../src/engine/engine.ts';
 import { open } from '../src/index.ts';
 import { mappings } from '../src/silver/index.ts';
 import { bronze, silver } from './handwritten.ts';
@@ -134,43 +133,6 @@ async function inflate(folder: string): Promise<string> {
   return `${megabytes(bytes)} MB of JSON`;
 }
 
-const withoutNulls = (value: unknown): unknown => {
-  if (typeof value !== 'object' || value === null) return value;
-  if (Array.isArray(value))
-    return value
-      .map((one) => JSON.stringify(withoutNulls(one)))
-      .filter((one) => one !== undefined)
-      .sort();
-  const kept = Object.entries(value)
-    .map(([key, one]) => [key, withoutNulls(one)] as const)
-    .filter(([, one]) => one !== null && one !== undefined)
-    .sort(([a], [b]) => (a < b ? -1 : 1));
-  return kept.length === 0 ? undefined : Object.fromEntries(kept);
-};
-
-/** Whether both made the same of the events: of the first thousand rows of each class, how many are the same. */
-async function same(folder: string): Promise<string> {
-  await using lake = await lakehouse(folder);
-  await lake.engine.execute(`ATTACH '${join(folder, 'hand.duckdb')}' AS hand (READ_ONLY)`);
-  const found: string[] = [];
-  for (const name of ['api_activity', 'authentication', 'account_change']) {
-    const read = async (table: string): Promise<string[]> =>
-      (
-        await rows<{ row: string }>(
-          lake.engine,
-          `SELECT CAST(to_json(t) AS VARCHAR) AS "row" FROM ${table} AS t ORDER BY metadata.uid NULLS LAST LIMIT 1000`,
-        )
-      ).map(({ row }) => JSON.stringify(withoutNulls(JSON.parse(row))));
-    const [mine, theirs] = [await read(`silver.${name}`), await read(`hand.${name}`)];
-    if (process.env.DEBUG) {
-      const at = mine.findIndex((row, i) => row !== theirs[i]);
-      if (at >= 0) console.log(`${name}:\n${mine[at]}\n${theirs[at]}`);
-    }
-    found.push(`${name} ${mine.filter((row, i) => row === theirs[i]).length}/${mine.length}`);
-  }
-  return found.join(', ');
-}
-
 const silverStages = [...new Set(mappings.filter((m) => m.source.source === 'cloudtrail').map((m) => m.class.name))];
 
 const parts: Readonly<Record<string, (folder: string) => Promise<string>>> = {
@@ -180,7 +142,6 @@ const parts: Readonly<Record<string, (folder: string) => Promise<string>>> = {
   'silver by hand': (folder) => byHand(folder, silver),
   'silver, ours': (folder) => ours(folder, silverStages),
   'gold, ours': (folder) => ours(folder),
-  'the same rows': same,
 };
 
 async function part(name: string, folder: string): Promise<void> {
