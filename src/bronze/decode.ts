@@ -2,6 +2,7 @@ import { isUtf8 } from 'node:buffer';
 import { createReadStream, createWriteStream } from 'node:fs';
 import { pipeline } from 'node:stream/promises';
 import { createGunzip } from 'node:zlib';
+import { FOREIGN_SAMPLE, foreignFormat } from './foreign.ts';
 import { type Encoding, encodingOf, flowHeader, flowNames, isGzip } from './sniff.ts';
 
 /** `maxRecordBytes` bounds one record and with it the memory (default 64 MiB, at most 200); `header` names a flow log's fields until a header line does. */
@@ -77,8 +78,12 @@ async function* batches(open: Open, options: DecodeOptions): AsyncGenerator<Deco
   const scanner = scan(options);
   let recode: ((chunk: Uint8Array) => Uint8Array) | undefined;
   let head: Uint8Array = new Uint8Array(0);
+  let foreign: Decoded | undefined;
   const begin = (): void => {
     const encoding = encodingOf(head);
+    const reason = encoding.name === 'UTF-8' ? foreignFormat(head) : undefined;
+    if (reason !== undefined)
+      foreign = { ok: false, position: 1, reason, text: shown(head.subarray(0, FOREIGN_SHOWN)) };
     scanner.encoding(encoding);
     recode = encoding.name === 'UTF-8' ? (chunk) => chunk : utf8FromUtf16(encoding.name === 'UTF-16BE');
     scanner.push(recode(head.subarray(encoding.mark)));
@@ -88,16 +93,21 @@ async function* batches(open: Open, options: DecodeOptions): AsyncGenerator<Deco
       if (recode) scanner.push(recode(piece));
       else {
         head = Buffer.concat([head, piece]);
-        if (head.length >= 4) begin();
+        if (head.length >= FOREIGN_SAMPLE) begin();
       }
     } else {
       if (!recode) begin();
       scanner.fault(piece);
     }
+    if (foreign) break;
     const batch = scanner.take();
     if (batch.length > 0) yield batch;
   }
   if (!recode) begin();
+  if (foreign) {
+    yield [foreign];
+    return;
+  }
   scanner.end(recode?.(new Uint8Array(0)));
   yield scanner.take();
 }
@@ -316,6 +326,7 @@ function utf8FromUtf16(big: boolean): (chunk: Uint8Array) => Uint8Array {
 }
 
 const SHOWN = 8 * 1024;
+const FOREIGN_SHOWN = 256;
 const DEEPEST = 1000; // as deep as Jackson, and so Spark, reads
 const TOO_DEEP = `nested deeper than ${DEEPEST} levels`;
 const MIB = 1024 * 1024;

@@ -1,5 +1,6 @@
 import { type FileHandle, open } from 'node:fs/promises';
 import { constants, createGunzip } from 'node:zlib';
+import { foreignFormat } from './foreign.ts';
 
 /** How a file's text is laid out, judged by its first 64 kB; 'odd' must be decoded (decode.ts), `why` says what stands in the way. */
 export type Shape =
@@ -41,17 +42,6 @@ const FLOW_FIELDS = new Set(
 const LONGEST_HEADER = 8 * 1024;
 const ALL_NAMES = /^[ \t]*[a-z][\w-]*(?:[ \t]+[a-z][\w-]*)*[ \t]*$/i;
 
-const MAGIC: readonly (readonly [magic: string, what: string])[] = [
-  ['PARE', 'encrypted Parquet'],
-  ['\x28\xb5\x2f\xfd', 'compressed with zstd'],
-  ['PK\x03\x04', 'a zip archive'],
-  ['BZh', 'compressed with bzip2'],
-  ['\xfd7zXZ', 'compressed with xz'],
-  ['Obj\x01', 'Avro'],
-  ['ORC', 'ORC'],
-  ['\x1f\x8b', 'gzip inside gzip'],
-];
-
 /** A flow log's field names as underscored lower case, from a manifest's format or a header line. */
 export function flowNames(line: string): string[] {
   return line
@@ -72,6 +62,8 @@ export function isGzip(head: Uint8Array): boolean {
   return head[0] === 0x1f && head[1] === 0x8b;
 }
 
+const isParquet = (head: Buffer): boolean => head.toString('latin1', 0, 4) === 'PAR1';
+
 /** Four bytes are enough; UTF-16 without a mark is known by its zeros around ASCII (RFC 4627, section 3). */
 export function encodingOf([a, b, c, d]: Uint8Array): Encoding {
   if (a === 0xef && b === 0xbb && c === 0xbf) return { name: 'UTF-8', mark: 3 };
@@ -88,7 +80,10 @@ export async function sniff(path: string, size: number): Promise<Sniffed> {
   try {
     const head = await readAt(file, 0, SAMPLE);
     const whole = head.length < SAMPLE || size <= SAMPLE;
-    if (!isGzip(head)) return { shape: shapeOf(head, whole), gzip: false, inflatedBytes: size };
+    if (!isGzip(head)) {
+      const shape: Shape = isParquet(head) ? { kind: 'parquet' } : shapeOf(head, whole);
+      return { shape, gzip: false, inflatedBytes: size };
+    }
     const sample = await inflateHead(head, whole);
     const inflatedBytes = sample.whole ? sample.bytes.length : await inflatedSize(file, size, sample);
     const shape: Shape = sample.error ? { kind: 'odd', why: sample.error } : shapeOf(sample.bytes, sample.whole);
@@ -147,12 +142,11 @@ async function inflatedSize(file: FileHandle, size: number, { bytes, consumed }:
 
 function shapeOf(head: Buffer, whole: boolean): Shape {
   if (head.length === 0) return { kind: 'empty' };
-  const start = head.toString('latin1', 0, 8);
-  if (start.startsWith('PAR1')) return { kind: 'parquet' };
-  const known = MAGIC.find(([magic]) => start.startsWith(magic));
-  if (known) return { kind: 'odd', why: known[1] };
+  if (isGzip(head)) return { kind: 'odd', why: 'gzip inside gzip' };
   const { name, mark } = encodingOf(head);
   if (name !== 'UTF-8') return { kind: 'odd', why: name };
+  const foreign = foreignFormat(head);
+  if (foreign !== undefined) return { kind: 'odd', why: foreign };
   const text = utf8(head.subarray(mark), whole);
   if (text === undefined) return { kind: 'odd', why: 'invalid UTF-8' };
   if (/[\x00-\x08\x0b\x0e-\x1f]/.test(text)) return { kind: 'odd', why: 'control characters' };

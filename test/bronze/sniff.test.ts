@@ -63,9 +63,12 @@ describe('the shape of a file', () => {
     ],
     ['a flow log with a header after its first line', '2 1\nversion bytes\n', { kind: 'odd', why: 'several headers' }],
     ['text without an end of line', long, { kind: 'odd', why: 'first line longer than 64 kB' }],
-    ['Parquet', 'PAR1....PAR1', { kind: 'parquet' }],
-    ['encrypted Parquet', 'PARE....PARE', { kind: 'odd', why: 'encrypted Parquet' }],
-    ['zstd', Buffer.from([0x28, 0xb5, 0x2f, 0xfd, 1, 2]), { kind: 'odd', why: 'compressed with zstd' }],
+    ['encrypted Parquet', 'PARE....PARE', { kind: 'odd', why: 'encrypted Parquet: decrypt it' }],
+    [
+      'zstd',
+      Buffer.from([0x28, 0xb5, 0x2f, 0xfd, 1, 2]),
+      { kind: 'odd', why: 'compressed with zstd: unpack it, for only plain and gzip files are read' },
+    ],
     ['nothing', '', { kind: 'empty' }],
     ['blanks', ' \n\r\n\t', { kind: 'empty' }],
     ['a byte order mark alone', '\ufeff', { kind: 'empty' }],
@@ -81,6 +84,13 @@ describe('the shape of a file', () => {
     const bytes = Buffer.from(content as Uint8Array);
     expect(await sniffed(bytes)).toEqual({ shape, gzip: false, inflatedBytes: bytes.length });
     expect(await sniffed(gzipSync(bytes))).toMatchObject({ shape, gzip: true });
+  });
+});
+
+it('knows Parquet, and Parquet that somebody compressed', async () => {
+  expect(await sniffed('PAR1....PAR1')).toEqual({ shape: { kind: 'parquet' }, gzip: false, inflatedBytes: 12 });
+  expect((await sniffed(gzipSync('PAR1....PAR1'))).shape).toMatchObject({
+    why: expect.stringMatching(/^Parquet inside gzip/),
   });
 });
 

@@ -118,6 +118,55 @@ test.each(cases)(
   },
 );
 
+const noise = Buffer.from(Array.from({ length: 40_000 }, (_, i) => (Math.imul(i + 1, 2_654_435_761) >>> 13) & 255));
+const begins = (bytes: string): Buffer => Buffer.concat([Buffer.from(bytes, 'latin1'), noise]);
+const foreign: readonly (readonly [what: RegExp, content: Buffer])[] = [
+  [/a zip archive: unpack/, begins('PK\x03\x04\x14\0\x08\0')],
+  [/an Office document: convert/, begins('PK\x03\x04\x14\0\x08\0........xl/workbook.xml')],
+  [/a tar archive: unpack/, gzipSync(begins(`${'logs/a.json'.padEnd(257, '\0')}ustar\x0000`))],
+  [/compressed with zstd: unpack/, begins('\x28\xb5\x2f\xfd')],
+  [/compressed with bzip2: unpack/, begins('BZh91AY&SY')],
+  [/compressed with xz: unpack/, begins('\xfd7zXZ\0')],
+  [/Avro: convert/, begins('Obj\x01\x04\x14avro.codec\x08null')],
+  [/ORC: convert/, begins('ORC\n\0')],
+  [/Parquet inside gzip: unpack/, gzipSync(begins('PAR1'))],
+  [/an image: leave/, begins('\x89PNG\r\n\x1a\n\0\0\0\rIHDR')],
+  [/a PDF document: leave/, begins('%PDF-1.7\n')],
+  [/binary, no text: leave/, noise],
+  [/binary, no text: leave/, gzipSync(noise)],
+];
+
+test.each(foreign)(
+  '%s: a file that is no log is one entry in quarantine that says what to do',
+  async (what, content) => {
+    await using folder = await temporary();
+    await using lake = await lakehouse(folder.path, few);
+    for (const source of ['cloudtrail', 'vpc_flow']) await put(folder.path, `${source}/x`, content);
+    const result = await lake.run();
+    expect(result).toMatchObject({ ok: true, files: { new: 2, failed: 0 } });
+    const held = await lake.quarantine();
+    expect(held.map(({ source, position }) => [source, position])).toEqual([
+      ['cloudtrail', 1],
+      ['vpc_flow', 1],
+    ]);
+    for (const { reason, text } of held) {
+      expect(reason).toMatch(what);
+      expect(text.length).toBeLessThanOrEqual(256);
+    }
+    expect(await all(lake, unaccounted)).toEqual([]);
+  },
+);
+
+test('a text with a few stray bytes is still read line by line', async () => {
+  await using folder = await temporary();
+  await using lake = await lakehouse(folder.path, few);
+  await put(folder.path, 'cloudtrail/x', text(a, '\0\x01\x02', b));
+  await put(folder.path, 'vpc_flow/x', text(header, f1, `${f2}\x1b[2J\0`, f3));
+  await lake.run();
+  expect(await value(lake, 'SELECT count(*) FROM bronze.cloudtrail')).toBe('2');
+  expect(await value(lake, 'SELECT count(*) FROM bronze.vpc_flow')).toBe('2');
+});
+
 test('one bad file among two thousand costs only itself', async () => {
   await using folder = await temporary();
   await using lake = await lakehouse(folder.path, few);
