@@ -8,7 +8,7 @@ import { FAIL, type FileGroup } from './bronze/read.ts';
 import { flowNames } from './bronze/sniff.ts';
 import { isAlive } from './engine/lock.ts';
 import { EngineError, UserError } from './errors.ts';
-import { type Journal, message, type StageResult, unmet } from './journal.ts';
+import { type Journal, message, type StageResult, type Unmet, unmet } from './journal.ts';
 import { changedFiles, type Entry, entry, knownHashes, ledgerStatements } from './ledger.ts';
 import { arrivalStatements, settlement } from './plan.ts';
 import { quarantinedFiles, storedRecords } from './quarantine.ts';
@@ -45,6 +45,9 @@ export async function clearScratch(): Promise<void> {
     if (info && Date.now() - info.mtimeMs > HOUR) await rm(joinPath(tmpdir(), name), { recursive: true, force: true });
   }
 }
+
+/** Whether a fault has this reason, maybe with more after a colon. */
+const isFor = (fault: string, reason: string): boolean => fault === reason || fault.startsWith(`${reason}: `);
 
 /** What went wrong is neither the file's fault nor the record's: the disk is full, or something cannot be written. */
 const ofDisk = (error: unknown): boolean =>
@@ -158,11 +161,21 @@ function taker(
       if (toDecode.length > 0)
         throw new EngineError(`must be decoded: ${toDecode.map((r) => r.file).join(', ')}`, { ofData: true });
       if (steps.needsNumbers) await journal.execute([steps.numberLines]);
-      const [refusal] = await journal.rows<{ fault: string; records: bigint; example: string }>(steps.refusals);
-      if (refusal)
+      await journal.execute([steps.newcomers]);
+      const [newcomers] = await journal.rows<{ n: bigint }>(steps.countNewcomers);
+      if (Number(newcomers?.n) > 0) await journal.execute([steps.rememberShapes]);
+      for (const one of expected.filter((e) => e.settled && e.otherwise !== 'warn'))
+        await journal.execute([steps.refuse(one)]);
+      const refusals = await journal.rows<{ fault: string; records: bigint; example: string }>(steps.refusals);
+      for (const { name, reason } of refusals.length > 0 ? expected : []) {
+        const mine = refusals.filter(({ fault }) => isFor(fault.slice(FAIL.length), reason));
+        const records = mine.reduce((sum, refusal) => sum + Number(refusal.records), 0);
+        if (!mine[0]) continue;
+        unmet(result, name, 'fail', records);
         throw new EngineError(
-          `expectation not met by ${refusal.records} records, so nothing of their batch was taken in: ${refusal.fault.slice(FAIL.length)} (${refusal.example})`,
+          `expectation ${name} not met by ${records} records, so nothing of their batch was taken in: ${mine[0].fault.slice(FAIL.length)} (${mine[0].example})`,
         );
+      }
       const read = await counts(steps.records);
       const quarantined = await counts(steps.quarantined);
       const ignored = await counts(steps.ignored);
@@ -171,18 +184,20 @@ function taker(
       await journal.execute([steps.leaveQuarantine]);
       if (quarantined.size > 0) await journal.execute([steps.toQuarantine]);
       if (quarantined.size + ignored.size > 0) await journal.execute([steps.dropFaulty]);
-      const missed: (readonly [Expectation, number])[] = expected.flatMap((one) =>
-        refused.filter((r) => r.fault === one.reason).map((r) => [one, Number(r.records)] as const),
-      );
-      for (const one of expected.filter((e) => e.otherwise === 'warn')) {
-        const [count] = await journal.rows<{ records: bigint }>(steps.unmet(one.holds));
-        missed.push([one, Number(count?.records ?? 0)]);
-      }
       const before = await counts(steps.stored);
       await journal.execute([steps.suspects]);
       const [suspects] = await journal.rows<{ n: bigint }>(steps.countSuspects);
       if (Number(suspects?.n) > 0) await journal.execute([steps.dropDuplicates]);
       const stored = Number(suspects?.n) > 0 ? await counts(steps.stored) : before;
+      const missed: Unmet[] = [];
+      for (const { name, otherwise, holds, reason } of expected) {
+        const records =
+          otherwise === 'warn'
+            ? Number((await journal.rows<{ records: bigint }>(steps.unmet(holds)))[0]?.records ?? 0)
+            : refused.reduce((sum, r) => sum + (isFor(r.fault, reason) ? Number(r.records) : 0), 0);
+        if (records > 0) missed.push({ name, action: otherwise, records });
+      }
+      await journal.execute(journal.unmetStatements(stage.name, missed));
       const ledger = group.files.flatMap((path): Entry[] => {
         const file = byPath.get(path);
         return file === undefined
@@ -202,7 +217,7 @@ function taker(
       await journal.execute(ledgerStatements(engine, stage.source.source, batch, ledger));
       return { entries: ledger, missed };
     });
-    for (const [one, records] of missed) unmet(result, one.name, one.otherwise, records);
+    for (const { name, action, records } of missed) unmet(result, name, action, records);
     journal.result.files.new += entries.length;
     for (const one of entries) {
       result.rows_in += one.records;

@@ -162,12 +162,21 @@ export class Journal {
     return done;
   }
 
+  /** Statements that keep what did not meet expectations, for the transaction that wrote it; what refused a transaction is kept at the run's end. */
+  unmetStatements(stage: string, unmet: readonly Unmet[]): string[] {
+    return unmet.map(({ name, action, records }) =>
+      this.spell(
+        sql`INSERT INTO ${state.expectations} VALUES (${this.runId}, ${stage}, ${name}, ${action}, ${records})`,
+      ),
+    );
+  }
+
   /** Keeps the run's figures, unless it found nothing to do, and forgets the changes that every stage has seen. */
   async close(): Promise<void> {
     const busy = this.result.stages.filter((s) => s.rows_in > 0 || s.rows_out > 0 || s.error !== undefined);
     if (!this.#begun && busy.length === 0) return;
     const error = this.result.stages.find((s) => s.error)?.error ?? null;
-    const { changes, expectations, runs, stages, watermarks } = state;
+    const { changes, runs, stages, watermarks } = state;
     await this.#write(async () => {
       await this.execute([
         this.spell(
@@ -179,11 +188,7 @@ export class Journal {
           ),
         ),
         ...this.result.stages.flatMap((s) =>
-          (s.unmet ?? []).map((u) =>
-            this.spell(
-              sql`INSERT INTO ${expectations} VALUES (${this.runId}, ${s.name}, ${u.name}, ${u.action}, ${u.records})`,
-            ),
-          ),
+          this.unmetStatements(s.name, s.unmet?.filter((u) => u.action === 'fail') ?? []),
         ),
         this.spell(
           sql`DELETE FROM ${changes} WHERE id <= (SELECT min(position) FROM ${watermarks} WHERE input = 'changes')`,

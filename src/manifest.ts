@@ -2,10 +2,11 @@ import { readFile } from 'node:fs/promises';
 import { dirname, resolve } from 'node:path';
 import { z } from 'zod';
 import { nearNames, own } from '../ocsf/schema.ts';
-import { expectations } from './bronze/expectations.ts';
+import { type Expected, expectations } from './bronze/expectations.ts';
 import { sources } from './bronze/index.ts';
 import { UserError } from './errors.ts';
 import { detections, summaries } from './gold/index.ts';
+import { silverExpectations } from './silver/expectations.ts';
 import { mappings } from './silver/index.ts';
 
 const names = (values: readonly string[]) => z.enum([...values] as [string, ...string[]]);
@@ -14,6 +15,9 @@ const paths = z.union([z.string().min(1), z.array(z.string().min(1)).min(1)]);
 /** Text, or the name of the environment variable that holds it. */
 const setting = z.union([z.string().min(1), z.strictObject({ env: z.string().min(1) })]);
 const secret = z.strictObject({ env: z.string().min(1) });
+
+/** What a source's records are expected to be, in bronze and as rows of silver. */
+const expectable: readonly Expected[] = [...expectations, ...silverExpectations];
 
 const bare = (name: string): string => name.replace(/^gold\./, '');
 
@@ -27,7 +31,7 @@ const files = z.strictObject({
   raw_data: z.boolean().optional(),
   /** What happens to records that do not meet an expectation, where that is not what the expectation says itself. */
   expect: z
-    .strictObject(Object.fromEntries(expectations.map((e) => [e.name, z.enum(e.choices).optional()])))
+    .strictObject(Object.fromEntries(expectable.map((e) => [e.name, z.enum([...e.choices]).optional()])))
     .optional(),
 });
 
@@ -114,7 +118,7 @@ function validKeys(path: readonly PropertyKey[], input: unknown): string[] {
   if (path.length === 0) return Object.keys(manifestSchema.shape);
   if (path[0] === 'targets' && path.length === 2) return Object.keys(sections);
   const [head, ...rest] = placeOf(path);
-  if (head === 'bronze' && rest[1] === 'expect') return expectations.map((e) => e.name);
+  if (head === 'bronze' && rest[1] === 'expect') return expectable.map((e) => e.name);
   if (head === 'bronze') return rest.length === 0 ? Object.keys(sources) : Object.keys(files.shape);
   if (head === 'gold') return Object.keys(sections.gold.shape);
   if (head !== 'engine') return [];

@@ -2,13 +2,14 @@ import { nearNames } from '../ocsf/schema.ts';
 import type { Expectation } from './bronze/expectations.ts';
 import { sources } from './bronze/index.ts';
 import { arrivals, DECODE, FAIL, type FileGroup, IGNORED } from './bronze/read.ts';
+import { shapes, undeclared } from './bronze/shape.ts';
 import { bronzeColumns } from './bronze/source.ts';
 import { UserError } from './errors.ts';
 import { detections, summaries, views } from './gold/index.ts';
 import type { Manifest } from './manifest.ts';
 import { dimensions } from './silver/dimensions/index.ts';
 import { sightingsStage } from './silver/dimensions/sightings.ts';
-import { hasRequired } from './silver/expectations.ts';
+import type { SilverExpectation } from './silver/expectations.ts';
 import { mappings } from './silver/index.ts';
 import { classOfRow, ROUTED, withRawData } from './silver/mapping.ts';
 import { silverStages } from './silver/stages.ts';
@@ -66,6 +67,7 @@ export const state = {
     { name: 'relation', type: 'text' },
     { name: 'hour', type: 'long' },
   ]),
+  shapes,
   definitions: table('definitions', [
     { name: 'stage', type: 'text' },
     { name: 'hash', type: 'text' },
@@ -337,6 +339,7 @@ export const arrivalStatements = (
 ): string[] => dialect.append(stage.table, arrivals(stage.source, group, batch, expected));
 
 const SUSPECTS = 'suspects';
+const NEWCOMERS = 'newcomers';
 const text = (statement: Sql, dialect: Dialect): string => spell(statement, dialect);
 
 /** Statements that settle a batch after its records arrived, with what each is for. DuckDB only: they delete by row id. */
@@ -345,6 +348,25 @@ export function settlement(stage: BronzeStage, group: FileGroup, batch: Batch, d
   const mine = sql`batch = ${batch.id}`;
   const byFile = sql`SELECT file, count(*) AS records FROM ${bronze} WHERE ${mine}`;
   return {
+    /** One record of each shape that was never seen before. */
+    newcomers: text(
+      sql`CREATE OR REPLACE TEMP TABLE ${identifier(NEWCOMERS)} AS SELECT shape, min(rowid) AS id FROM ${bronze}
+WHERE ${mine} AND fault IS NULL AND shape NOT IN (SELECT shape FROM ${shapes}) GROUP BY shape`,
+      dialect,
+    ),
+    countNewcomers: text(sql`SELECT count(*) AS n FROM ${identifier(NEWCOMERS)}`, dialect),
+    rememberShapes: text(
+      sql`INSERT INTO ${shapes} SELECT ${bronze.source}, shape, ${undeclared(bronze, sql`raw`)} FROM ${bronze} WHERE rowid IN (SELECT id FROM ${identifier(NEWCOMERS)})`,
+      dialect,
+    ),
+    /** Gives the records that do not meet an expectation their fault, once the batch tells what it needs. */
+    refuse: ({ holds, otherwise, reason, settled }: Expectation) =>
+      text(
+        sql`UPDATE ${bronze} AS b SET fault = ${otherwise === 'fail' ? FAIL + reason : reason}${
+          settled ? sql` || ': ' || ${settled.detail}` : sql``
+        } WHERE ${mine} AND fault IS NULL AND NOT coalesce(${holds}, FALSE)`,
+        dialect,
+      ),
     /** Files that must be decoded before they can be read. */
     toDecode: text(sql`SELECT DISTINCT file FROM ${bronze} WHERE ${mine} AND starts_with(fault, ${DECODE})`, dialect),
     /** What refuses the whole batch, and an example. */
@@ -473,12 +495,45 @@ export function feedStatements(stage: SilverStage, source: string, dialect: Dial
     });
 }
 
-/** How many of the rows that this transaction added to a class lack what OCSF requires of them. DuckDB only: rows that are not committed have the highest row ids. */
-export const lackingRequired = (stage: SilverStage, dialect: Dialect): string =>
-  text(
-    sql`SELECT count(*) AS records FROM ${stage.table as Relation} WHERE rowid >= 36028797018960000 AND NOT ${hasRequired(stage.class, stage.table)}`,
-    dialect,
-  );
+/** Rows that are not committed have the highest row ids. DuckDB only. */
+const UNCOMMITTED = sql`rowid >= 36028797018960000`;
+
+/** Statements on the rows that this transaction fed from routed records into a class and that do not meet an expectation. */
+export function judgement(stage: SilverStage, one: SilverExpectation, dialect: Dialect) {
+  const { class: name, table } = stage;
+  const some = sql`${UNCOMMITTED} AND NOT coalesce(${one.holds(name, table)}, FALSE)`;
+  const bad = sql`${some} AND EXISTS (
+  SELECT 1 FROM ${identifier(ROUTED)} AS r WHERE r.uid = metadata.uid AND r.hash IS NOT DISTINCT FROM raw_data_hash.value)`;
+  return {
+    /** Whether there are any, also of other sources. */
+    some: text(sql`SELECT count(*) AS records FROM ${stage} WHERE ${some}`, dialect),
+    count: text(sql`SELECT count(*) AS records FROM ${stage} WHERE ${bad}`, dialect),
+    /** Their records, as `moveToQuarantine` takes them. */
+    refuse: text(
+      sql`CREATE OR REPLACE TEMP TABLE ${identifier(REFUSED)} AS SELECT metadata.uid AS uid, raw_data_hash.value AS hash,
+${`${stage.name}: ${one.reason}: `} || ${one.detail(name, table)} AS reason FROM ${stage} WHERE ${bad}`,
+      dialect,
+    ),
+    remove: text(sql`DELETE FROM ${stage} WHERE ${bad}`, dialect),
+  };
+}
+
+/** The temporary table of the records that a mapping or an expectation refuses: uid, hash and reason. */
+export const REFUSED = 'refused';
+
+/** Statements that move the refused records of a source from bronze to quarantine, and their counts with them. */
+export function quarantineRefused({ source }: BronzeStage, dialect: Dialect): string[] {
+  const same = sql`bad.uid = b.uid AND bad.hash IS NOT DISTINCT FROM b.hash`;
+  const found = sql`${source} AS b JOIN ${identifier(REFUSED)} AS bad ON ${same}`;
+  return [
+    sql`INSERT INTO ${state.quarantine} SELECT ${source.source}, b.file, b.position, bad.reason, left(b.raw, 65536), b.batch, b.run_id, b.ingested_at FROM ${found}`,
+    sql`UPDATE ${state.files} AS f SET stored = f.stored - n.records, quarantined = f.quarantined + n.records
+FROM (SELECT b.file, b.batch, count(*) AS records FROM ${found} GROUP BY ALL) AS n
+WHERE f.source = ${source.source} AND f.path = n.file AND f.batch = n.batch`,
+    sql`DELETE FROM ${source} WHERE rowid IN (SELECT b.rowid FROM ${found})`,
+    sql`DROP TABLE ${identifier(REFUSED)}`,
+  ].map((statement) => text(statement, dialect));
+}
 
 /** Says which hours of a class the routed rows touched. */
 export const changesOfRouted = (stage: SilverStage, id: number, dialect: Dialect): string =>

@@ -1,8 +1,8 @@
 import { EngineError } from './errors.ts';
 import { type Journal, message } from './journal.ts';
-import { state } from './plan.ts';
+import { quarantineRefused, REFUSED } from './plan.ts';
 import { ROUTED } from './silver/mapping.ts';
-import { identifier, list, sql } from './sql/sql.ts';
+import { identifier, join, list, sql } from './sql/sql.ts';
 import type { BronzeStage, SilverStage } from './stage.ts';
 
 interface Refused {
@@ -46,23 +46,17 @@ export async function quarantinePoison(journal: Journal, bronze: BronzeStage, st
     sql`SELECT id FROM ${identifier(ALL)} WHERE class = ${stage.class} ORDER BY id NULLS LAST`,
   );
   await look(ids.map((row) => Number(row.id)));
-  await journal.changing(async () => {
-    for (const { id, error } of refused) {
-      const record = sql`EXISTS (SELECT 1 FROM ${identifier(ALL)} AS bad WHERE bad.id = ${id} AND bad.uid = b.uid AND bad.hash IS NOT DISTINCT FROM b.hash)`;
-      await journal.execute([
+  const reasons = refused.map(({ id, error }) => sql`SELECT ${id} AS id, ${`${stage.name}: ${error}`} AS reason`);
+  if (reasons.length > 0)
+    await journal.changing(() =>
+      journal.execute([
         journal.spell(
-          sql`INSERT INTO ${state.quarantine} SELECT ${bronze.source.source}, file, position, ${`${stage.name}: ${error}`}, left(raw, 65536), batch, run_id, ingested_at FROM ${bronze.source} AS b WHERE ${record}`,
+          sql`CREATE OR REPLACE TEMP TABLE ${identifier(REFUSED)} AS SELECT uid, hash, reason FROM ${identifier(ALL)}
+JOIN (${join(reasons, sql` UNION ALL `)}) AS reasons USING (id)`,
         ),
-        journal.spell(
-          sql`UPDATE ${state.files} AS f SET stored = f.stored - 1, quarantined = f.quarantined + 1 FROM ${bronze.source} AS b
-            WHERE ${record} AND f.source = ${bronze.source.source} AND f.path = b.file AND f.batch = b.batch`,
-        ),
-        journal.spell(
-          sql`DELETE FROM ${bronze.source} WHERE rowid IN (SELECT b.rowid FROM ${bronze.source} AS b WHERE ${record})`,
-        ),
-      ]);
-    }
-  });
+        ...quarantineRefused(bronze, journal.engine.dialect),
+      ]),
+    );
   const bad = refused.map((one) => one.id);
   const kept = bad.length === 0 ? sql`TRUE` : sql`id NOT IN (${list(bad)})`;
   await journal.execute([

@@ -1,11 +1,21 @@
-import { expectationsOf } from './bronze/expectations.ts';
+import { chosenOf, expectationsOf } from './bronze/expectations.ts';
 import { type BatchSize, batchSize, type ListedFile, listFiles } from './bronze/files.ts';
 import { type Engine, rows } from './engine/engine.ts';
 import { EngineError, UserError } from './errors.ts';
 import { findings } from './gold/detection.ts';
 import { triage } from './gold/triage.ts';
 import { clearScratch, ingest } from './ingest.ts';
-import { Journal, message, type RunEvent, type RunResult, type StageResult, unmet, untouched } from './journal.ts';
+import {
+  Journal,
+  message,
+  type RunEvent,
+  type RunResult,
+  type StageResult,
+  type Unmet,
+  unmet,
+  untouched,
+} from './journal.ts';
+import { judge } from './judge.ts';
 import type { FileSettings, Manifest } from './manifest.ts';
 import {
   allStages,
@@ -16,7 +26,6 @@ import {
   feedStatements,
   forgetDefinitions,
   hoursOf,
-  lackingRequired,
   moveWatermark,
   ownRows,
   type Pipeline,
@@ -34,7 +43,7 @@ import {
 } from './plan.ts';
 import { quarantinePoison } from './poison.ts';
 import { sightings } from './silver/dimensions/sightings.ts';
-import { REQUIRED } from './silver/expectations.ts';
+import { silverExpectations } from './silver/expectations.ts';
 import { hashOf } from './sql/hash.ts';
 import { identifier, join, list, type Relation, type Sql, sql } from './sql/sql.ts';
 import type { BronzeStage, RangeStage, SilverStage, Stage } from './stage.ts';
@@ -243,6 +252,7 @@ class Run {
       }
       for (const stage of stages)
         await this.#stageQuietly(stage, results, async (result) => {
+          const taken: Taken[] = [];
           await this.#journal.changing(async (change) => {
             await this.#journal.execute(clearRange(stage, piece, change, dialect));
             for (const bronze of this.#pipeline.bronze) {
@@ -253,10 +263,10 @@ class Run {
                   sql`CREATE OR REPLACE TEMP TABLE ${identifier('routed')} AS SELECT * FROM ${routed}`,
                 ),
               ]);
-              result.rows_out += await this.#journal.execute(feedStatements(stage, bronze.source.source, dialect));
-              await this.#journal.execute([changesOfRouted(stage, change, dialect)]);
+              taken.push(await this.#take(stage, bronze, change, result));
             }
           });
+          for (const one of taken) settle(one, result);
         });
     }
     for (const name of ['routed', ...this.#pipeline.bronze.map((bronze) => `again_${bronze.source.source}`)])
@@ -333,12 +343,9 @@ class Run {
         const n = counts.get(stage.class) ?? 0;
         const feed = () =>
           this.#journal.changing(async (change) => {
-            const changed = await this.#journal.execute(feedStatements(stage, bronze.source.source, dialect));
-            await this.#journal.execute([changesOfRouted(stage, change, dialect)]);
+            const taken = await this.#take(stage, bronze, change, result);
             await this.#journal.execute(moveWatermark(stage.name, bronze.name, chunk.until, dialect));
-            const [lacking] = await this.#journal.rows<{ records: bigint }>(lackingRequired(stage, dialect));
-            unmet(result, REQUIRED, 'warn', Number(lacking?.records ?? 0));
-            return changed;
+            return taken;
           });
         const written = await feed().catch(async (error: unknown) => {
           if (!(error instanceof EngineError && error.ofData)) throw error;
@@ -348,9 +355,19 @@ class Run {
           return feed();
         });
         result.rows_in += n;
-        result.rows_out += written;
+        settle(written, result);
       });
     await this.#journal.execute([this.#journal.spell(sql`DROP TABLE IF EXISTS ${identifier('routed')}`)]);
+  }
+
+  /** Feeds the routed records of a source into a class and judges the rows, within a transaction. */
+  async #take(stage: SilverStage, bronze: BronzeStage, change: number, result: StageResult): Promise<Taken> {
+    const { source } = bronze.source;
+    const { expect } = this.#manifest.bronze[source] as FileSettings;
+    const written = await this.#journal.execute(feedStatements(stage, source, this.#engine.dialect));
+    await this.#journal.execute([changesOfRouted(stage, change, this.#engine.dialect)]);
+    const missed = await judge(this.#journal, bronze, stage, chosenOf(silverExpectations, source, expect), result);
+    return { written, missed };
   }
 
   /** Starts tables of findings and summaries anew whose columns are no longer those of the code, before a stage that is to run writes into them. */
@@ -485,6 +502,20 @@ class Run {
       });
     });
   }
+}
+
+/** What a transaction wrote into a class, and which of the rows did not meet expectations. */
+interface Taken {
+  readonly written: number;
+  readonly missed: readonly Unmet[];
+}
+
+/** Adds to a stage's figures what was committed. */
+function settle({ written, missed }: Taken, result: StageResult): void {
+  const dropped = missed.reduce((sum, one) => sum + (one.action === 'drop' ? one.records : 0), 0);
+  result.rows_out += written - dropped;
+  result.rows_quarantined += dropped;
+  for (const { name, action, records } of missed) unmet(result, name, action, records);
 }
 
 /** A range of time in pieces of whole hours that hold no more rows than one transaction takes, if one hour does not. */

@@ -1,9 +1,13 @@
+import { expectationsOf, type Otherwise } from './bronze/expectations.ts';
+import { newFields } from './bronze/shape.ts';
 import { type Engine, rows } from './engine/engine.ts';
 import type { Detection } from './gold/detection.ts';
 import { detections } from './gold/index.ts';
 import type { Manifest } from './manifest.ts';
 import { pipelineOf, state } from './plan.ts';
-import { call, join, type Sql, spell, sql } from './sql/sql.ts';
+import { silverExpectations } from './silver/expectations.ts';
+import { call, join, literal, type Sql, spell, sql } from './sql/sql.ts';
+import type { BronzeStage, SilverStage } from './stage.ts';
 
 /** How a source stands. Times are ISO 8601; `lag_seconds` is from the newest event to now. */
 export interface SourceStatus {
@@ -35,35 +39,101 @@ export interface PastRun {
   readonly error: string | null;
 }
 
+/** An expectation that records do not meet: kept in the table ('warn'), in quarantine ('drop'), or refused by the last run ('fail'). */
+export interface UnmetNow {
+  readonly stage: string;
+  readonly name: string;
+  readonly action: Otherwise;
+  readonly records: number;
+}
+
+/** A field that no mapping can know; `field` is a dotted path, `example` its value in one record, cut to 100 characters. */
+export interface NewField {
+  readonly source: string;
+  readonly field: string;
+  readonly records: number;
+  readonly example: string | null;
+}
+
 /** The state of a lakehouse. */
 export interface Status {
   readonly runs: readonly PastRun[];
   readonly sources: readonly SourceStatus[];
   readonly tables: readonly { readonly table: string; readonly rows: number }[];
   readonly quarantine: readonly { readonly source: string; readonly reason: string; readonly records: number }[];
-  /** Expectations that were not met, over all runs. */
-  readonly expectations: readonly {
-    readonly stage: string;
-    readonly name: string;
-    readonly action: string;
-    readonly records: number;
-  }[];
+  readonly expectations: readonly UnmetNow[];
+  /** Fields that logs hold and their sources do not declare, those in most records first, at most 20 of a source. */
+  readonly new_fields: readonly NewField[];
   readonly alerts: readonly { readonly rule: string; readonly severity: string; readonly alerts: number }[];
   /** Rules whose logs never arrived: they are idle, not quiet. */
   readonly idle_rules: readonly { readonly rule: string; readonly requires: string }[];
 }
 
 const RUNS = 10;
+const MOST_FIELDS = 20;
+const MOST_REASONS = 100;
+
+type Read = <T extends Record<string, unknown>>(statement: Sql) => Promise<T[]>;
+
+/** Counted in the tables as they stand, so that no event counts twice however often it was delivered or computed again. */
+async function unmetNow(
+  read: Read,
+  bronze: readonly BronzeStage[],
+  silver: readonly SilverStage[],
+): Promise<UnmetNow[]> {
+  const unmet: UnmetNow[] = [];
+  const add = async (stage: string, name: string, action: Otherwise, counting: Sql): Promise<void> => {
+    const [counted] = await read<{ records: bigint | null }>(counting);
+    const records = Number(counted?.records ?? 0);
+    if (records > 0) unmet.push({ stage, name, action, records });
+  };
+  const inQuarantine = (reason: string, source: Sql): Sql =>
+    sql`SELECT count(*) AS records FROM ${state.quarantine} WHERE ${source} AND (reason = ${reason} OR ${call((f) => f.startsWith(sql`reason`, literal(`${reason}: `)))})`;
+  const refused = (stage: string, name: string): Sql =>
+    sql`SELECT CAST(sum(records) AS BIGINT) AS records FROM ${state.expectations} WHERE stage = ${stage} AND name = ${name} AND action = 'fail'
+    AND run_id = (SELECT max_by(r.run_id, r.started_at) FROM ${state.runs} AS r JOIN ${state.stages} AS s ON s.run_id = r.run_id WHERE s.name = ${stage})`;
+  for (const { name: stage, source } of bronze)
+    for (const { name, holds, reason } of expectationsOf(source.source)) {
+      await add(
+        stage,
+        name,
+        'warn',
+        sql`SELECT count(*) AS records FROM ${source} WHERE NOT coalesce(${holds}, FALSE)`,
+      );
+      await add(stage, name, 'drop', inQuarantine(reason, sql`source = ${source.source}`));
+      await add(stage, name, 'fail', refused(stage, name));
+    }
+  for (const { name: stage, class: ocsf, table } of silver)
+    for (const { name, holds, reason } of silverExpectations) {
+      await add(
+        stage,
+        name,
+        'warn',
+        sql`SELECT count(*) AS records FROM ${{ name: stage }} WHERE NOT coalesce(${holds(ocsf, table)}, FALSE)`,
+      );
+      await add(stage, name, 'drop', inQuarantine(`${stage}: ${reason}`, sql`TRUE`));
+      await add(stage, name, 'fail', refused(stage, name));
+    }
+  return unmet;
+}
 
 /** Reads the state of a lakehouse; empty before its first run. */
 export async function statusOf(manifest: Manifest, engine: Engine, now: Date = new Date()): Promise<Status> {
-  const read = <T extends Record<string, unknown>>(statement: Sql): Promise<T[]> =>
-    rows<T>(engine, spell(statement, engine.dialect));
+  const read: Read = (statement) => rows(engine, spell(statement, engine.dialect));
   const there = await read<{ name: string }>(
     sql`SELECT table_schema || '.' || table_name AS name FROM information_schema.tables`,
   ).then((found) => new Set(found.map((t) => t.name)));
   if (!there.has(state.files.name))
-    return { runs: [], sources: [], tables: [], quarantine: [], expectations: [], alerts: [], idle_rules: [] };
+    return {
+      runs: [],
+      sources: [],
+      tables: [],
+      quarantine: [],
+      expectations: [],
+      new_fields: [],
+      alerts: [],
+      idle_rules: [],
+    };
   const pipeline = pipelineOf(manifest);
   const millis = (column: Sql): Sql => call((f) => f.millisOfTimestamp(column));
   const past = await read<{
@@ -117,13 +187,15 @@ export async function statusOf(manifest: Manifest, engine: Engine, now: Date = n
     ),
   );
   const quarantine = await read<{ source: string; reason: string; records: bigint }>(
-    sql`SELECT source, reason, count(*) AS records FROM ${state.quarantine} GROUP BY source, reason ORDER BY records DESC NULLS LAST, source NULLS LAST, reason NULLS LAST`,
+    sql`SELECT source, reason, count(*) AS records FROM ${state.quarantine} GROUP BY source, reason ORDER BY records DESC NULLS LAST, source NULLS LAST, reason NULLS LAST LIMIT ${MOST_REASONS}`,
   );
-  const unmet = there.has(state.expectations.name)
-    ? await read<{ stage: string; name: string; action: string; records: bigint }>(
-        sql`SELECT stage, name, action, CAST(sum(records) AS BIGINT) AS records FROM ${state.expectations} GROUP BY stage, name, action ORDER BY stage NULLS LAST, name NULLS LAST, action NULLS LAST`,
-      )
-    : [];
+  const bronze = pipeline.bronze.filter((stage) => there.has(stage.name));
+  const fields: NewField[] = [];
+  for (const { source } of there.has(state.shapes.name) ? bronze : [])
+    for (const { field, records, example } of await read<{ field: string; records: bigint; example: string | null }>(
+      newFields(source, MOST_FIELDS),
+    ))
+      fields.push({ source: source.source, field, records: Number(records), example });
   const alerts = await read<{ rule: string; severity: string; alerts: bigint }>(
     sql`SELECT finding_info.analytic.name AS rule, severity, count(*) AS alerts FROM gold.findings GROUP BY ALL ORDER BY alerts DESC NULLS LAST, rule NULLS LAST`,
   );
@@ -147,7 +219,12 @@ export async function statusOf(manifest: Manifest, engine: Engine, now: Date = n
     sources,
     tables: counted.map((t) => ({ table: t.table, rows: Number(t.rows) })),
     quarantine: quarantine.map((q) => ({ ...q, records: Number(q.records) })),
-    expectations: unmet.map((u) => ({ ...u, records: Number(u.records) })),
+    expectations: await unmetNow(
+      read,
+      bronze,
+      pipeline.silver.filter((stage) => there.has(stage.name)),
+    ),
+    new_fields: fields,
     alerts: alerts.map((a) => ({ ...a, alerts: Number(a.alerts) })),
     idle_rules: idle.map((d) => ({ rule: d.rule.name, requires: d.rule.requires })),
   };

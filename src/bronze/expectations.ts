@@ -1,19 +1,26 @@
-import { type Condition, sql } from '../sql/sql.ts';
+import { type Condition, type Sql, sql } from '../sql/sql.ts';
+import { shapes } from './shape.ts';
 
 /** What happens to a record that does not meet an expectation: it is counted, goes to quarantine, or refuses its whole batch. */
 export type Otherwise = 'warn' | 'drop' | 'fail';
 
-/** A named condition on a stage's rows; a NULL condition is not met. */
-export interface Expectation {
+/** What a manifest may say of a named condition on a stage's rows. */
+export interface Expected {
   readonly name: string;
-  readonly holds: Condition;
   readonly otherwise: Otherwise;
   /** What the manifest may choose instead; a row without a time, say, can be no row of silver, so it cannot just be counted. */
   readonly choices: readonly Otherwise[];
-  /** The reason in quarantine. */
+  /** The reason in quarantine, which more may follow after a colon. */
   readonly reason: string;
   /** Only for records of these sources. */
   readonly sources?: readonly string[];
+}
+
+/** A named condition on a source's records, in the columns of bronze; a NULL condition is not met. */
+export interface Expectation extends Expected {
+  readonly holds: Condition;
+  /** Judged once the whole batch is in bronze, for it needs what only the batch tells. */
+  readonly settled?: { readonly detail: Sql<string> };
 }
 
 const SANE_FROM = Date.UTC(2000, 0, 1);
@@ -50,13 +57,27 @@ export const expectations: readonly Expectation[] = [
     reason: 'no event id',
     sources: ['cloudtrail'],
   },
+  {
+    name: 'clean_schema',
+    holds: sql`shape NOT IN (SELECT shape FROM ${shapes} WHERE len(undeclared) > 0)`,
+    otherwise: 'warn',
+    choices: ['warn', 'drop', 'fail'],
+    reason: 'undeclared fields',
+    settled: {
+      detail: sql`(SELECT array_to_string(list_transform(s.undeclared, lambda u: u.field), ', ') FROM ${shapes} AS s WHERE s.shape = b.shape)`,
+    },
+  },
 ];
 
 /** The manifest's choices for a source, by the name of the expectation. */
 export type Choices = Readonly<Partial<Record<string, Otherwise>>>;
 
-/** The expectations of a source as the manifest wants them. */
-export const expectationsOf = (source: string, choices: Choices = {}): Expectation[] =>
-  expectations
+/** Those of the expectations that a source has, with what the manifest wants of them. */
+export const chosenOf = <E extends Expected>(all: readonly E[], source: string, choices: Choices = {}): E[] =>
+  all
     .filter((one) => one.sources?.includes(source) ?? true)
     .map((one) => ({ ...one, otherwise: choices[one.name] ?? one.otherwise }));
+
+/** What is expected of a source's records on their way into bronze, as the manifest wants it. */
+export const expectationsOf = (source: string, choices: Choices = {}): Expectation[] =>
+  chosenOf(expectations, source, choices);

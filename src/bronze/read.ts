@@ -3,6 +3,7 @@ import { fromJson, md5, present, type Shape } from '../sql/functions.ts';
 import { pruned } from '../sql/record.ts';
 import { call, identifier, join, list, literal, type Part, type Sql, sql, visit } from '../sql/sql.ts';
 import { type Expectation, expectationsOf } from './expectations.ts';
+import { shapeOf } from './shape.ts';
 import { bronzeColumns, RECORD, repaired, type Source } from './source.ts';
 
 /** Files that one statement reads alike. */
@@ -93,7 +94,8 @@ const underscored = (value: Sql): Sql => sql`replace(lower(${value}), '-', '_')`
 function readFiles(source: Source, group: FileGroup, wanted: Shape): Sql {
   if (group.layout === 'text') return readText(source, group, wanted);
   const rows = group.layout === 'parquet' ? readParquet(source, group) : jsonRows(source, group);
-  return sql`SELECT file, position, raw, fault, CASE WHEN fault IS NULL THEN ${fromJson(sql`raw`, wanted)} END AS ${identifier(RECORD)} FROM (${rows})`;
+  return sql`SELECT file, position, raw, fault, CASE WHEN fault IS NULL THEN ${fromJson(sql`raw`, wanted)} END AS ${identifier(RECORD)},
+    CASE WHEN fault IS NULL THEN ${shapeOf(source, sql`raw`)} END AS shape FROM (${rows})`;
 }
 
 /** The decoder refuses what is nested deeper than Spark reads; here only the number of brackets is known. */
@@ -135,8 +137,8 @@ function readDecoded(source: Source, group: FileGroup & { layout: 'decoded' }): 
 }
 
 /** A text line's fields as a JSON object. */
-const asObject = (names: readonly string[]): Sql =>
-  sql`CAST(to_json(${call((f) => f.struct(names.map((name, i) => [name, sql`fields[${i + 1}]`])))}) AS VARCHAR)`;
+const asObject = (fields: readonly (readonly [string, Sql])[]): Sql =>
+  sql`CAST(to_json(${call((f) => f.struct(fields))}) AS VARCHAR)`;
 
 const countFault = (names: Sql): Sql =>
   sql`CASE WHEN len(fields) <> ${names} THEN CAST(len(fields) AS VARCHAR) || ' fields, the header has ' || CAST(${names} AS VARCHAR) END`;
@@ -161,8 +163,8 @@ function readText(source: Source, group: FileGroup & { layout: 'text' }, wanted:
     const at = header.indexOf(name);
     return [name, at < 0 ? sql`CAST(NULL AS VARCHAR)` : sql`fields[${at + 1}]`];
   });
-  return sql`SELECT file, position, CASE WHEN fault IS NULL THEN ${asObject(header)} ELSE line END AS raw, fault,
-    CASE WHEN fault IS NULL THEN ${call((f) => f.struct(record))} END AS ${identifier(RECORD)} FROM (
+  return sql`SELECT file, position, CASE WHEN fault IS NULL THEN ${asObject(header.map((name, i): [string, Sql] => [name, sql`fields[${i + 1}]`]))} ELSE line END AS raw, fault,
+    CASE WHEN fault IS NULL THEN ${call((f) => f.struct(record))} END AS ${identifier(RECORD)}, ${shapeOf(source, asObject(header.map((name): [string, Sql] => [name, literal('')])))} AS shape FROM (
   SELECT file, position, line, fields, ${fault} AS fault FROM (
     SELECT filename AS file, n AS position, line, string_split(line, ' ') AS fields FROM (
       SELECT filename, n, trim(line, chr(13) || ' ') AS line FROM (
@@ -229,11 +231,11 @@ export function arrivals(
   const found = readFiles(source, group, wanted);
   const right = repaired(source, wanted, pruned(source.shape, asked));
   const parsed = right
-    ? sql`SELECT file, position, raw, fault, ${right} AS ${identifier(RECORD)} FROM (${found}) AS found`
+    ? sql`SELECT file, position, raw, fault, shape, ${right} AS ${identifier(RECORD)} FROM (${found}) AS found`
     : found;
   const hash = sql`CASE WHEN uid IS NOT NULL THEN ${md5(sql`raw`)} END`;
   const refusals = expected
-    .filter((one) => one.otherwise !== 'warn')
+    .filter((one) => one.otherwise !== 'warn' && !one.settled)
     .map(
       ({ holds, otherwise, reason }) =>
         sql` WHEN NOT coalesce(${holds}, FALSE) THEN ${otherwise === 'fail' ? FAIL + reason : reason}`,
@@ -247,6 +249,7 @@ export function arrivals(
     action: sql`action`,
     raw: sql`raw`,
     hash: sql`hash`,
+    shape: sql`shape`,
     file: sql`file`,
     position: sql`position`,
     batch: call((f) => f.cast(literal(batch.id), 'long')),
@@ -257,8 +260,8 @@ export function arrivals(
   const texts = ['uid', 'service', 'action'].map((name) => sql`${present(identifier(name))} AS ${identifier(name)}`);
   const select = bronzeColumns.map(({ name }) => sql`${columns[name as keyof typeof columns]} AS ${identifier(name)}`);
   return sql`SELECT ${join(select, sql`, `)}
-FROM (SELECT *, ${hash} AS hash FROM (SELECT file, position, raw, fault, time, ignored, ${join(texts, sql`, `)} FROM (
-  SELECT file, position, raw, fault, ${lift.uid} AS uid, ${lift.time} AS time, ${lift.service} AS service, ${lift.action} AS action,
+FROM (SELECT *, ${hash} AS hash FROM (SELECT file, position, raw, fault, shape, time, ignored, ${join(texts, sql`, `)} FROM (
+  SELECT file, position, raw, fault, shape, ${lift.uid} AS uid, ${lift.time} AS time, ${lift.service} AS service, ${lift.action} AS action,
     ${ignore} AS ignored
   FROM (${parsed}) AS parsed) AS lifted) AS present) AS hashed`;
 }

@@ -99,7 +99,7 @@ export const repaired = (source: Source, shape: Shape, ...known: Shape[]): Sql |
   source.repair &&
   sql`CASE WHEN ${source.repair.when} THEN ${fromJson(source.repair.text(...known), shape)} ELSE ${identifier(RECORD)} END`;
 
-/** The columns of every bronze table. `hash` is the MD5 of `raw`; `uid` and `hash` together are a record's key. */
+/** The columns of every bronze table. `hash` is the MD5 of `raw`; `uid` and `hash` together are a record's key; `shape` stands for the names of its members. */
 export const bronzeColumns: readonly Column[] = [
   { name: 'uid', type: 'text' },
   { name: 'time', type: 'long' },
@@ -107,6 +107,7 @@ export const bronzeColumns: readonly Column[] = [
   { name: 'action', type: 'text' },
   { name: 'raw', type: 'text', bulky: true },
   { name: 'hash', type: 'text' },
+  { name: 'shape', type: 'long' },
   { name: 'file', type: 'text' },
   { name: 'position', type: 'long' },
   { name: 'batch', type: 'long' },

@@ -1,9 +1,7 @@
 import { objectOf, schema } from '../../ocsf/schema.ts';
+import type { Expected } from '../bronze/expectations.ts';
 import type { Table, Type } from '../sql/dialect.ts';
-import { type Condition, identifier, join, sql } from '../sql/sql.ts';
-
-/** What every row of a class is expected to have; a row without it is counted, for it is in OCSF as far as its log goes. */
-export const REQUIRED = 'required_attributes';
+import { type Condition, identifier, join, list, type Sql, sql } from '../sql/sql.ts';
 
 /** The required attributes of a class that its table has, with the required ones of required objects. */
 export function requiredPaths(name: string, table: Table): string[] {
@@ -28,13 +26,25 @@ export function requiredPaths(name: string, table: Table): string[] {
   return found;
 }
 
-/** Whether a row has what its class requires. */
-export const hasRequired = (name: string, table: Table): Condition => {
-  const paths = requiredPaths(name, table);
-  return paths.length === 0
-    ? sql`TRUE`
-    : sql`(${join(
-        paths.map((path) => sql`${identifier(...path.split('.'))} IS NOT NULL`),
-        sql` AND `,
-      )})`;
-};
+/** A named condition on the rows that a source feeds into a class; a NULL condition is not met. */
+export interface SilverExpectation extends Expected {
+  readonly holds: (name: string, table: Table) => Condition;
+  /** What is wrong with a row that does not meet it. */
+  readonly detail: (name: string, table: Table) => Sql<string>;
+}
+
+const column = (path: string): Sql => identifier(...path.split('.'));
+
+/** What is expected of every row of a class. A row is kept unless a manifest says otherwise: it is in OCSF as far as its log goes. */
+export const silverExpectations: readonly SilverExpectation[] = [
+  {
+    name: 'required_attributes',
+    otherwise: 'warn',
+    choices: ['warn', 'drop', 'fail'],
+    reason: 'lacks what OCSF requires',
+    holds: (name, table) =>
+      sql`(${join([sql`TRUE`, ...requiredPaths(name, table).map((path) => sql`${column(path)} IS NOT NULL`)], sql` AND `)})`,
+    detail: (name, table) =>
+      sql`concat_ws(', ', ${list(requiredPaths(name, table).map((path) => sql`CASE WHEN ${column(path)} IS NULL THEN ${path} END`))})`,
+  },
+];

@@ -89,6 +89,13 @@ export async function statusVerb(options: LakehouseOptions): Promise<void> {
       ),
     ],
     [
+      'New fields: logs hold them, their sources do not declare them',
+      table(
+        ['source', 'field', 'records', 'example'],
+        status.new_fields.map((f) => [f.source, f.field, f.records, f.example]),
+      ),
+    ],
+    [
       'Alerts',
       table(
         ['rule', 'severity', 'alerts'],
