@@ -3,7 +3,7 @@ import type { Expected } from '../bronze/expectations.ts';
 import type { Table, Type } from '../sql/dialect.ts';
 import { type Condition, identifier, join, list, type Sql, sql } from '../sql/sql.ts';
 
-/** The required attributes of a class that its table has, with the required ones of required objects. */
+/** The required attributes of a class that its table has, with the required ones of required objects; an object is NULL where OCSF would not let it stand. */
 export function requiredPaths(name: string, table: Table): string[] {
   const columns = new Map(table.columns.map((column) => [column.name, column.type]));
   const found: string[] = [];
@@ -17,8 +17,8 @@ export function requiredPaths(name: string, table: Table): string[] {
       if (a.requirement !== 'required' || type === undefined) continue;
       const object = objectOf(a);
       const fields = typeof type === 'object' && 'struct' in type ? type.struct : undefined;
+      found.push(prefix + attribute);
       if (object && fields) walk(object, (inner) => fields[inner], `${prefix}${attribute}.`);
-      else found.push(prefix + attribute);
     }
   };
   const definition = schema.classes[name];
