@@ -1,8 +1,8 @@
 import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { expect, test } from 'vitest';
+import { expect, test, vi } from 'vitest';
 import { type Lakehouse, UserError } from '../../src/index.ts';
-import { digest, lakehouse, temporary, value } from './given.ts';
+import { digest, lakehouse, manifestOf, temporary, value } from './given.ts';
 import { fileOf, pool } from './pool.ts';
 
 const stages = {
@@ -126,4 +126,50 @@ test('changed code is noticed: plan names the tables and their range, run fills 
   await lake.run();
   expect(await digest(lake.engine)).toEqual(before);
   expect((await lake.plan()).stages.filter((s) => s.action !== 'nothing')).toEqual([]);
+});
+
+test('a change of nothing but the routing is noticed: plan names the tables, and run leaves every record in one class', async () => {
+  await using folder = await temporary();
+  const place = { ...stages, silver: ['authentication', 'api_activity', 'network_activity'] };
+  const file = { ...place, lakehouse: join(folder.path, 'l.duckdb') };
+  await (await filled(folder.path)).close();
+  {
+    await using lake = await lakehouse(folder.path, file);
+    await lake.run();
+    expect(await value(lake, 'SELECT count(*) FROM silver.api_activity')).toBe('0');
+  }
+  vi.resetModules();
+  vi.doMock('../../src/silver/index.ts', async (original) => {
+    const { mappings } = await original<typeof import('../../src/silver/index.ts')>();
+    return {
+      mappings: mappings.map((mapping) => {
+        const { source, class: target, events } = mapping;
+        if (source.source !== 'cloudtrail' || target.class !== 'authentication' || events === 'rest') return mapping;
+        const { ConsoleLogin: _, ...others } = events['signin.amazonaws.com'] ?? {};
+        return { ...mapping, events: { ...events, 'signin.amazonaws.com': others } };
+      }),
+    };
+  });
+  try {
+    const { open } = await import('../../src/index.ts');
+    await using lake = await open(manifestOf(folder.path, file));
+    const stored = await value(lake, 'SELECT count(*) FROM bronze.cloudtrail');
+    const planned = (await lake.plan()).stages.filter((s) => s.action === 'rebuild').map((s) => s.name);
+    expect(planned).toEqual(
+      expect.arrayContaining(['silver.api_activity', 'silver.authentication', 'gold.failed_sign_in_burst']),
+    );
+    expect(planned).not.toContain('silver.network_activity');
+    await lake.run();
+    expect(await value(lake, 'SELECT count(*) FROM silver.api_activity')).toBe(stored);
+    expect(
+      await value(lake, `SELECT count(*) FROM silver.authentication WHERE metadata.product.name = 'CloudTrail'`),
+    ).toBe('0');
+    await using fresh = await open(manifestOf(folder.path, place));
+    await fresh.run();
+    expect(await digest(lake.engine)).toEqual(await digest(fresh.engine));
+    expect((await lake.plan()).stages.filter((s) => s.action !== 'nothing')).toEqual([]);
+  } finally {
+    vi.doUnmock('../../src/silver/index.ts');
+    vi.resetModules();
+  }
 });
