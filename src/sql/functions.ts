@@ -69,6 +69,10 @@ export const stepwise = (value: Sql<string>, ...steps: ((value: Sql<string>) => 
 export const jsonField = (json: Sql<string>, ...path: string[]): Sql<string> =>
   call((f) => sql`CASE WHEN ${isJson(json)} THEN ${f.jsonField(tested(json), path)} END`);
 
+/** The elements of a JSON list, each as text; NULL where the text is no JSON list. */
+export const jsonList = (value: Sql<string>): Sql<string[]> =>
+  call((f) => sql`CASE WHEN ${startsWith(value, '[')} AND ${f.isJson(value)} THEN ${f.listFromJson(value)} END`);
+
 /** The text where it is JSON, else NULL. */
 export const json = (value: Sql<string>): Sql<Json> =>
   conversion(
@@ -217,12 +221,14 @@ export const isoTime = (value: Sql<string>): Sql<Timestamp> =>
         )} END`,
     ),
   );
-const DIGITS = '^[0-9]{1,15}$';
-/** Milliseconds since 1970 of a count of seconds or, with `unit` 1, of milliseconds. */
+/** Milliseconds since 1970 of a count of seconds or, with `unit` 1, of milliseconds; NULL after the year 33658, for engines count microseconds in 64 bits. */
 export const epochTime = (value: Sql<string>, unit: 1 | 1000): Sql<Timestamp> =>
   conversion(
     value,
-    call((f) => sql`CASE WHEN ${f.matches(value, DIGITS)} THEN try_cast(${value} AS BIGINT) * ${unit} END`),
+    call(
+      (f) =>
+        sql`CASE WHEN ${f.matches(value, unit === 1 ? '^[0-9]{1,15}$' : '^[0-9]{1,12}$')} THEN try_cast(${value} AS BIGINT) * ${unit} END`,
+    ),
   );
 
 const OCTET = '(25[0-5]|2[0-4][0-9]|1[0-9]{2}|[1-9]?[0-9])';

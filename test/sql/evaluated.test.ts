@@ -22,6 +22,7 @@ import {
   isUuid,
   json,
   jsonField,
+  jsonList,
   jsonOrText,
   jsonString,
   long,
@@ -145,10 +146,13 @@ test('epochTime reads digits only, in seconds or milliseconds', async () => {
     ['1.5', null],
     ['1e9', null],
     ['', null],
-    ['9999999999999999', null],
+    ['999999999999', 999999999999000n],
+    ['9999999999999', null],
     [null, null],
   ]);
   await gives(epochTime(x, 1), [
+    ['999999999999999', 999999999999999n],
+    ['9999999999999999', null],
     ['1793869200123', 1793869200123n],
     ['2026-11-05T09:00:00Z', null],
   ]);
@@ -414,6 +418,21 @@ describe('JSON', () => {
       ]),
     );
     expect(await value(toJson(struct))).toBe(`{"a b":"it's","n":null,"l":[1,2]}`);
+  });
+
+  test('jsonList takes the elements of a list as texts, and NULL where there is none', async () => {
+    await gives(
+      call((f) => f.toJson(jsonList(x))),
+      [
+        ['["a", 1, {"b": 2}, null]', '["a","1","{\\"b\\":2}",null]'],
+        ['[]', '[]'],
+        ['["a"', null],
+        ['no list', null],
+        ['{"a":1}', null],
+        ['', null],
+        [null, null],
+      ],
+    );
   });
 
   test('jsonField takes a member as text, and NULL where there is no JSON or no such member', async () => {

@@ -43,6 +43,7 @@ const {
   isUuid,
   json,
   jsonField,
+  jsonList,
   jsonOrText,
   jsonString,
   long,
@@ -168,8 +169,8 @@ const library: Rows = {
   },
   epochTime: {
     of: epochTime(a, 1000),
-    duckdb: `CASE WHEN regexp_matches("a", '^[0-9]{1,15}$') THEN try_cast("a" AS BIGINT) * 1000 END`,
-    spark: "CASE WHEN regexp_like(`a`, '^[0-9]{1,15}\\\\z') THEN try_cast(`a` AS BIGINT) * 1000 END",
+    duckdb: `CASE WHEN regexp_matches("a", '^[0-9]{1,12}$') THEN try_cast("a" AS BIGINT) * 1000 END`,
+    spark: "CASE WHEN regexp_like(`a`, '^[0-9]{1,12}\\\\z') THEN try_cast(`a` AS BIGINT) * 1000 END",
   },
   isoTime: {
     of: isoTime(a),
@@ -262,6 +263,11 @@ const library: Rows = {
     of: jsonField(a, 'x', 'y/z~'),
     duckdb: `CASE WHEN ${DUCKDB_JSON} THEN json_extract_string("a", '/x/y~1z~0') END`,
     spark: `CASE WHEN ${SPARK_JSON} THEN get_json_object(\`a\`, '$[\\'x\\'][\\'y/z~\\']') END`,
+  },
+  jsonList: {
+    of: jsonList(a),
+    duckdb: `CASE WHEN starts_with("a", '[') AND json_valid("a") THEN from_json("a", '["VARCHAR"]') END`,
+    spark: `CASE WHEN startswith(\`a\`, '[') AND ${SPARK_JSON} THEN from_json(\`a\`, 'ARRAY<STRING>') END`,
   },
 };
 

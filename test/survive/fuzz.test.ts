@@ -212,6 +212,53 @@ test('a string of ten megabytes and a thousand levels of nesting are records or 
   expect((await lake.quarantine()).map((q) => q.text.length <= 65_536)).toEqual([true]);
 });
 
+test('a rule, a summary and a view take what no one would write: text where a list belongs, times of fifteen digits', async () => {
+  await using folder = await temporary();
+  const authorize = (items: unknown, n: number): string =>
+    JSON.stringify({
+      eventVersion: '1.08',
+      userIdentity: { type: 'IAMUser', accountId: '123456789012', userName: 'ana' },
+      eventTime: '2026-11-05T09:00:00Z',
+      eventSource: 'ec2.amazonaws.com',
+      eventName: 'AuthorizeSecurityGroupIngress',
+      sourceIPAddress: '203.0.113.66',
+      requestID: `request-${n}`,
+      requestParameters: { groupId: 'sg-1', cidrIp: '0.0.0.0/0', ipPermissions: { items } },
+      eventID: `00000000-0000-4000-8000-${String(n).padStart(12, '0')}`,
+    });
+  const odd = [
+    'no list',
+    '[',
+    '{"a":',
+    7,
+    null,
+    { a: 1 },
+    [[]],
+    ['0.0.0.0/0', 1, null],
+    [{ fromPort: '1e9' }],
+    '\ud800',
+  ];
+  await mkdir(join(folder.path, 'cloudtrail'));
+  await mkdir(join(folder.path, 'vpc_flow'));
+  await writeFile(join(folder.path, 'cloudtrail/a'), odd.map(authorize).join('\n'));
+  const flows = ['999999999999999', '253402300800', '99999999999', '1793869200'].map(
+    (time) => `2 123456789012 eni-0f1e2d3c4b5a69788 203.0.113.66 10.20.1.240 51000 22 6 1 40 ${time} ${time} REJECT OK`,
+  );
+  await writeFile(join(folder.path, 'vpc_flow/a'), `${HEADER}${flows.join('\n')}\n`);
+  const manifest = manifestOf(folder.path) as { bronze: Record<string, object> };
+  const { cloudtrail, vpc_flow } = manifest.bronze;
+  await using lake = await open({
+    ...manifest,
+    bronze: { cloudtrail, vpc_flow: { ...vpc_flow, expect: { event_time_in_bounds: 'warn' } } },
+  });
+  const result = await lake.run();
+  expect(result.stages.filter((s) => s.error !== undefined)).toEqual([]);
+  for (const table of ['gold.alerts', 'gold.network_hourly', 'silver.network_activity', 'gold.alerts_daily'])
+    expect(await all(lake, `SELECT CAST(to_json(t) AS VARCHAR) AS row FROM ${table} AS t`), table).toBeDefined();
+  expect(await all(lake, unaccounted)).toEqual([]);
+  await lake.status();
+});
+
 test('what is printed has no control character of a log in it', async () => {
   await using folder = await temporary();
   const manifest = join(folder.path, 'pipelines.json');

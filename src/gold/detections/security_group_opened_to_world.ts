@@ -1,5 +1,5 @@
 import { apiActivity } from '../../silver/class.ts';
-import { integer, jsonField, matches } from '../../sql/functions.ts';
+import { integer, jsonField, jsonList, matches } from '../../sql/functions.ts';
 import { call, join, type Sql, sql } from '../../sql/sql.ts';
 import { defineDetection } from '../detection.ts';
 
@@ -29,7 +29,7 @@ const web = (rule: Rule): Sql =>
 /** The rules of the request that let the whole internet in and that `keep` wants; old requests have one rule at the top. */
 const open = (keep: (rule: Rule) => Sql): Sql =>
   call((f) => {
-    const listed = f.listFromJson(jsonField(data, 'ipPermissions', 'items'));
+    const listed = jsonList(jsonField(data, 'ipPermissions', 'items'));
     const rules = sql`coalesce(${listed}, ${f.list([data])})`;
     return f.size(
       f.filter(rules, (rule) => sql`(${matches(rule as Rule, WORLD)} AND coalesce(${keep(rule as Rule)}, FALSE))`),
