@@ -214,17 +214,18 @@ test('a string of ten megabytes and a thousand levels of nesting are records or 
 
 test('a rule, a summary and a view take what no one would write: text where a list belongs, times of fifteen digits', async () => {
   await using folder = await temporary();
-  const authorize = (items: unknown, n: number): string =>
+  const call = (eventName: string, items: unknown, n: number): string =>
     JSON.stringify({
       eventVersion: '1.08',
       userIdentity: { type: 'IAMUser', accountId: '123456789012', userName: 'ana' },
       eventTime: '2026-11-05T09:00:00Z',
       eventSource: 'ec2.amazonaws.com',
-      eventName: 'AuthorizeSecurityGroupIngress',
+      eventName,
       sourceIPAddress: '203.0.113.66',
       requestID: `request-${n}`,
-      requestParameters: { groupId: 'sg-1', cidrIp: '0.0.0.0/0', ipPermissions: { items } },
-      eventID: `00000000-0000-4000-8000-${String(n).padStart(12, '0')}`,
+      requestParameters: { groupId: 'sg-1', cidrIp: '0.0.0.0/0', ipPermissions: { items }, resourcesSet: { items } },
+      responseElements: { instancesSet: { items: n % 2 === 0 ? items : [{ networkInterfaceSet: { items } }] } },
+      eventID: `${eventName}-${n}`,
     });
   const odd = [
     'no list',
@@ -238,9 +239,13 @@ test('a rule, a summary and a view take what no one would write: text where a li
     [{ fromPort: '1e9' }],
     '\ud800',
   ];
+  const calls = ['AuthorizeSecurityGroupIngress', 'RunInstances', 'TerminateInstances', 'CreateTags'];
   await mkdir(join(folder.path, 'cloudtrail'));
   await mkdir(join(folder.path, 'vpc_flow'));
-  await writeFile(join(folder.path, 'cloudtrail/a'), odd.map(authorize).join('\n'));
+  await writeFile(
+    join(folder.path, 'cloudtrail/a'),
+    calls.flatMap((name) => odd.map((items, n) => call(name, items, n))).join('\n'),
+  );
   const flows = ['999999999999999', '253402300800', '99999999999', '1793869200'].map(
     (time) => `2 123456789012 eni-0f1e2d3c4b5a69788 203.0.113.66 10.20.1.240 51000 22 6 1 40 ${time} ${time} REJECT OK`,
   );

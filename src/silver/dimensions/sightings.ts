@@ -1,5 +1,5 @@
 import type { Column, Table, Type } from '../../sql/dialect.ts';
-import { and, coalesce, equals, isIn, jsonField, matches, regexExtract } from '../../sql/functions.ts';
+import { and, coalesce, equals, isIn, jsonField, jsonList, matches, regexExtract } from '../../sql/functions.ts';
 import { hashOf } from '../../sql/hash.ts';
 import { call, identifier, join, literal, type Relation, type Sql, sql } from '../../sql/sql.ts';
 import type { RangeStage } from '../../stage.ts';
@@ -67,7 +67,7 @@ const place: Said = { account_uid: sql`cloud.account.uid`, region: sql`cloud.reg
 /** One row for each element of a JSON list, one with NULL where there is none. */
 const each = (list: Sql<string>): Sql =>
   call((f) => {
-    const elements = f.listFromJson(list);
+    const elements = jsonList(list);
     return f.explode(
       sql`CASE WHEN ${f.size(elements)} > 0 THEN ${elements} ELSE ${f.list([f.cast(sql`NULL`, 'text')])} END`,
     );
