@@ -266,7 +266,7 @@ const library: Rows = {
   },
   jsonList: {
     of: jsonList(a),
-    duckdb: `CASE WHEN starts_with("a", '[') AND json_valid("a") THEN from_json("a", '["VARCHAR"]') END`,
+    duckdb: `CASE WHEN starts_with("a", '[') AND ${DUCKDB_JSON} THEN from_json("a", '["VARCHAR"]') END`,
     spark: `CASE WHEN startswith(\`a\`, '[') AND ${SPARK_JSON} THEN from_json(\`a\`, 'ARRAY<STRING>') END`,
   },
 };
