@@ -2,7 +2,6 @@ import { type ChildProcess, execFile, fork } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { setTimeout as pause } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { afterAll, beforeAll, expect, test } from 'vitest';
@@ -12,8 +11,11 @@ import { open } from '../../src/index.ts';
 import { all, digest, manifestOf, temporary, value } from './given.ts';
 import { fileOf, forms, pool } from './pool.ts';
 
-const KILLS = Number(process.env.SURVIVE_KILLS ?? 100);
-const KILLS_IN_A_ROW = 8;
+const KILLS = Number(process.env.SURVIVE_KILLS ?? 120);
+const SEED = Number(process.env.SURVIVE_SEED ?? 1);
+/** Chains of killed runs that go on beside each other. */
+const LANES = 2;
+const LONGEST_MS = 4;
 const FILES = 3;
 const batch = { files: 1, rows: 25 };
 const sources: readonly SourceName[] = ['cloudtrail', 'databricks_audit', 'vpc_flow'];
@@ -42,14 +44,22 @@ async function corpus(folder: string): Promise<void> {
   }
 }
 
-/** What the test sends to start the run. */
+/** The parts of a run. In a chain of runs over one lakehouse each part is killed in this order, so that every kill finds work. */
+const phases = ['opening', 'bronze', 'bronze', 'silver', 'silver', 'gold', 'gold', 'closing', 'checkpoint'] as const;
+type Phase = (typeof phases)[number];
+
+/** What the test sends to start a run, which may kill itself at a statement. */
 interface Go {
   readonly manifest: object;
   readonly batch: { readonly files: number; readonly rows: number };
+  readonly kill?: { readonly phase: Phase; readonly statement: number; readonly milliseconds: number };
 }
 
-/** What the process says on its way: it is ready, a stage began or ended, it is done. */
-type Said = { readonly at: string } | { readonly ready: true } | { readonly done: boolean };
+/** What a run that came to its end says: how many statements each part of it took. */
+interface Done {
+  readonly ok: boolean;
+  readonly statements: Readonly<Partial<Record<Phase, number>>>;
+}
 
 let compiled = '';
 beforeAll(async () => {
@@ -61,31 +71,48 @@ beforeAll(async () => {
 afterAll(() => rm(compiled, { recursive: true, force: true }));
 
 /** A process that has loaded everything and waits for the word. */
-function waiting(): { child: ChildProcess; ready: Promise<unknown>; said: Said[]; gold: Promise<number> } {
+interface Waiting {
+  readonly child: ChildProcess;
+  readonly ready: Promise<unknown>;
+}
+
+function waiting(): Waiting {
   const script = fileURLToPath(new URL('killed.mjs', import.meta.url));
   const child = fork(script, [join(compiled, 'src/index.js')], {
     execArgv: [],
     stdio: ['ignore', 'ignore', 'inherit', 'ipc'],
   });
-  const said: Said[] = [];
-  const gold = new Promise<number>((resolve) => {
-    child.on('message', (message: Said) => {
-      said.push(message);
-      if ('at' in message && message.at.startsWith('after silver')) resolve(performance.now());
-    });
-  });
   const ended = once(child, 'exit').then(([code]) => {
-    if (said.length === 0) throw new Error(`the process ended with ${code} before it was ready`);
+    throw new Error(`a process ended with ${code} before it was ready`);
   });
   const ready = Promise.race([once(child, 'message'), ended]);
   ready.catch(() => undefined);
-  return { child, ready, said, gold };
+  return { child, ready };
 }
 
-const phaseOf = (said: readonly Said[]): string => {
-  const last = said.flatMap((s) => ('at' in s ? [s.at.replace('after ', '')] : [])).at(-1) ?? 'opening';
-  return last.split(/[. ]/)[0] ?? last;
-};
+/** Runs in processes of their own, each of which was started while the one before it ran. */
+class Lane implements Disposable {
+  #next = waiting();
+
+  /** What the run says at its end; undefined where it was killed. */
+  async run(go: Go): Promise<Done | undefined> {
+    const { child, ready } = this.#next;
+    this.#next = waiting();
+    await ready;
+    let done: Done | undefined;
+    child.on('message', (message: Done) => {
+      done = message;
+    });
+    child.send(go);
+    const [code, signal] = (await once(child, 'exit')) as [number | null, string | null];
+    if (done === undefined && signal !== 'SIGKILL') throw new Error(`a run ended by itself with ${signal ?? code}`);
+    return done;
+  }
+
+  [Symbol.dispose](): void {
+    this.#next.child.kill('SIGKILL');
+  }
+}
 
 test(`a run that is killed at ${KILLS} random moments and run again ends like one that nobody disturbed`, async () => {
   await using folder = await temporary();
@@ -94,60 +121,52 @@ test(`a run that is killed at ${KILLS} random moments and run again ends like on
     manifest: manifestOf(folder.path, { ...stages, lakehouse: join(folder.path, name) }),
     batch,
   });
-  let next = waiting();
-  const start = async (lakehouse: string) => {
-    const process = next;
-    next = waiting();
-    await process.ready;
-    process.child.send(go(lakehouse));
-    return process;
-  };
-  const finished = async (lakehouse: string): Promise<{ duration: number; gold: number }> => {
-    const { child, said, gold } = await start(lakehouse);
-    const started = performance.now();
-    await once(child, 'exit');
-    expect(said.at(-1)).toEqual({ done: true });
-    const ended = performance.now();
-    return { duration: ended - started, gold: ended - (await gold) };
-  };
   const digestOf = async (lakehouse: string) => {
     await using lake = await open(go(lakehouse).manifest, { readOnly: true });
     return await digest(lake.engine);
   };
-
-  const { duration, gold: inGold } = await finished('undisturbed.duckdb');
+  const started = performance.now();
+  const { statements } = await (async () => {
+    using lane = new Lane();
+    const done = await lane.run(go('undisturbed.duckdb'));
+    if (!done?.ok) throw new Error('the undisturbed run failed');
+    return done;
+  })();
   const undisturbed = await digestOf('undisturbed.duckdb');
-  const chance = random(20261105, 4, 1);
-  const phases = new Map<string, number>();
+  const killed = new Map<Phase, number>();
   let kills = 0;
-  for (let chain = 0; kills < KILLS; chain++) {
-    const lakehouse = `${chain}.duckdb`;
-    let done = false;
-    for (let k = 0; k < KILLS_IN_A_ROW && !done && kills < KILLS; k++) {
-      const { child, said, gold } = await start(lakehouse);
-      const exit = once(child, 'exit');
-      // Gold takes the least time of a run: every third moment is one of it.
-      const at = chance.fraction();
-      const moment = k % 3 === 2 ? gold.then(() => pause(at * inGold)) : pause(at * duration);
-      await Promise.race([exit, moment]);
-      done = said.some((s) => 'done' in s);
-      if (!done) {
-        child.kill('SIGKILL');
-        kills++;
-        const phase = phaseOf(said);
-        phases.set(phase, (phases.get(phase) ?? 0) + 1);
-      }
-      await exit;
-      if (kills % 2 === 0) await whole(go(lakehouse).manifest);
+  let chains = 0;
+
+  /** One lakehouse: its runs are killed in each part in turn, then one comes to its end. */
+  async function chain(lane: Lane, number: number): Promise<void> {
+    const chance = random(SEED, 4, number);
+    const struck = new Map<Phase, number>();
+    const lakehouse = `${number}.duckdb`;
+    for (const phase of phases) {
+      const before = struck.get(phase) ?? 0;
+      const statement = 1 + chance.below(Math.max(1, (statements[phase] ?? 0) - before));
+      const kill = { phase, statement, milliseconds: LONGEST_MS * chance.fraction() };
+      if (await lane.run({ ...go(lakehouse), kill })) continue;
+      kills++;
+      struck.set(phase, before + statement);
+      killed.set(phase, (killed.get(phase) ?? 0) + 1);
+      await whole(go(lakehouse).manifest);
     }
-    await finished(lakehouse);
-    expect(await digestOf(lakehouse), `chain ${chain}`).toEqual(undisturbed);
+    expect((await lane.run(go(lakehouse)))?.ok).toBe(true);
+    expect(await digestOf(lakehouse), `chain ${number}, SURVIVE_SEED=${SEED}`).toEqual(undisturbed);
+    await rm(join(folder.path, lakehouse));
   }
-  next.child.kill('SIGKILL');
-  process.stderr.write(
-    `killed ${kills} times in runs of ${Math.round(duration)} ms, during ${JSON.stringify(Object.fromEntries(phases))}\n`,
+  await Promise.all(
+    Array.from({ length: LANES }, async () => {
+      using lane = new Lane();
+      while (kills < KILLS) await chain(lane, chains++);
+    }),
   );
-  for (const phase of ['bronze', 'silver', 'gold']) expect(phases.get(phase) ?? 0, phase).toBeGreaterThan(KILLS / 20);
+  process.stderr.write(
+    `killed ${kills} times in ${chains} lakehouses within ${Math.round((performance.now() - started) / 1000)} s, during ${JSON.stringify(Object.fromEntries(killed))}\n`,
+  );
+  for (const phase of ['bronze', 'silver', 'gold'] as const)
+    expect(killed.get(phase) ?? 0, phase).toBeGreaterThan(KILLS / 8);
 }, 1_500_000);
 
 /** What is committed belongs together: records, ledger and quarantine of each batch. */
