@@ -11,7 +11,7 @@ import { dimensions } from './silver/dimensions/index.ts';
 import { sightingsStage } from './silver/dimensions/sightings.ts';
 import type { SilverExpectation } from './silver/expectations.ts';
 import { mappings } from './silver/index.ts';
-import { classOfRow, ROUTED, withRawData } from './silver/mapping.ts';
+import { classOfRow, type Mapping, ROUTED, withRawData } from './silver/mapping.ts';
 import { silverStages } from './silver/stages.ts';
 import type { Dialect, Table } from './sql/dialect.ts';
 import { hashOf } from './sql/hash.ts';
@@ -121,6 +121,14 @@ function ordered<T extends Stage>(stages: readonly T[]): T[] {
 /** How a source's records go to their classes: a change of it moves rows between tables, so that each must be filled anew. */
 const routing = (source: string): Sql => classOfRow(mappings.filter((m) => m.source.name === source));
 
+let plainStages: SilverStage[] | undefined;
+/** The silver stages of these mappings; those of mappings as they are defined are made once, for that takes longer than many a run. */
+const stagesOf = (wished: readonly Mapping[]): SilverStage[] => {
+  if (wished.some((mapping, i) => mapping !== mappings[i])) return silverStages(wished);
+  plainStages ??= silverStages(mappings);
+  return plainStages;
+};
+
 type Chosen = Pick<Manifest, 'bronze' | 'silver' | 'gold'>;
 const pipelines = new WeakMap<Chosen, Pipeline>();
 
@@ -141,7 +149,7 @@ function makePipeline(manifest: Chosen): Pipeline {
     return { kind: 'bronze', name: source.name, source, table: bronzeTable, inputs: [], hash: hashOf(bronzeTable) };
   });
   const wished = mappings.map((m) => (manifest.bronze[m.source.source]?.raw_data ? withRawData(m) : m));
-  const silver = chosen(silverStages(wished), manifest.silver).map((stage) => ({
+  const silver = chosen(stagesOf(wished), manifest.silver).map((stage) => ({
     ...stage,
     feeds: stage.feeds.filter((feed) => feed.source.source in manifest.bronze),
     hash: hashOf(undefined, literal(stage.hash), ...stage.inputs.map((input) => routing(input.name))),

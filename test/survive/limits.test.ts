@@ -87,6 +87,34 @@ test('a full disk is a clear error, what was committed stays, and with room the 
   ).toBe('0');
 }, 120_000);
 
+test('a path that cannot be written is a clear error, nothing is lost, and what is there can be read', async (context) => {
+  await using folder = await temporary();
+  const disk = join(folder.path, 'disk');
+  await mkdir(disk);
+  using mounted = smallDisk(disk, 32);
+  if (!mounted) {
+    context.skip('this process may not mount a small file system');
+    return;
+  }
+  await mkdir(join(folder.path, 'cloudtrail'));
+  await writeFile(join(folder.path, 'cloudtrail/a'), fileOf('cloudtrail', 'lines', pool.slice(0, 3)));
+  const lakehouseAt = (path: string) => manifestOf(folder.path, { ...few, lakehouse: join(disk, path) });
+  {
+    await using lake = await open(lakehouseAt('l.duckdb'));
+    await lake.run();
+  }
+  execFileSync('mount', ['-o', 'remount,ro', disk]);
+  await expect(open(lakehouseAt('l.duckdb'))).rejects.toThrow(/^Cannot .*l\.duckdb.*[Rr]ead-only/s);
+  await expect(open(lakehouseAt('new/l.duckdb'))).rejects.toThrow(/^Cannot make the folder of the lakehouse /);
+  {
+    await using lake = await open(lakehouseAt('l.duckdb'), { readOnly: true });
+    expect((await lake.status()).sources).toMatchObject([{}, { source: 'cloudtrail', stored: 3 }, {}]);
+  }
+  execFileSync('mount', ['-o', 'remount,rw', disk]);
+  await using lake = await open(lakehouseAt('l.duckdb'));
+  expect(await lake.run()).toMatchObject({ ok: true, files: { new: 0, unchanged: 1 } });
+});
+
 test('a ledger of a million files is compared with a listing in seconds', async () => {
   await using folder = await temporary();
   await using lake = await lakehouse(folder.path, few);
