@@ -17,7 +17,7 @@ const LAYERS: readonly (readonly [RegExp, string])[] = [
   [/^src\/silver\//, 'silver'],
   [/^src\/bronze\/source\.ts$/, 'source'],
   [/^src\/bronze\//, 'bronze'],
-  [/^src\/stage\.ts$/, 'stage'],
+  [/^src\/(stage|view)\.ts$/, 'stage'],
   [/^src\/sql\//, 'sql'],
   [/^src\/engine\//, 'engine'],
   [/^src\/sink\//, 'sink'],
@@ -46,7 +46,7 @@ const ALLOWED: Readonly<Record<string, readonly string[]>> = {
   run: ['plan', 'manifest', 'gold', 'silver', 'bronze', 'stage', 'source', 'sql', 'engine', 'errors', 'version'],
   sink: [],
   index: ['run', 'manifest', 'engine', 'errors'],
-  cli: ['index', 'run', 'engine', 'sink', 'sql', 'errors', 'version', 'ocsf', 'samples'],
+  cli: ['index', 'run', 'engine', 'sink', 'silver', 'sql', 'errors', 'version', 'ocsf', 'samples'],
   spark: ['engine', 'errors'],
   samples: [],
 };
