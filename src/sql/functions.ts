@@ -109,23 +109,23 @@ export const nullIf = <T>(value: Sql<T>, ...placeholders: Literal[]): Sql<T> =>
       )} ELSE ${value} END`;
 const PLACEHOLDERS = ['-', 'n/a', 'nan', 'none', 'null', 'undefined'];
 const LONGEST = Math.max(...PLACEHOLDERS.map((word) => word.length));
+const NOTHING = `(?i)^\\s*(${PLACEHOLDERS.join('|')})?\\s*$`;
 const BLANKS = [' ', '\n', '\t', '\r'];
 /** A text without blanks around it; NULL where nothing is left, or what logs write for no value. Blanks and control characters sort before '!'. */
 export const present = (value: Sql<string>): Sql<string> => {
-  const none = (text: Sql<string>, words: readonly string[]): Sql<string> =>
-    sql`CASE lower(${text})${join(
-      words.map((word) => sql` WHEN ${word} THEN NULL`),
-      sql``,
-    )} ELSE ${text} END`;
   const ends = join(
     BLANKS.map((blank) => sql`${value} LIKE ${`%${blank}`}`),
     sql` OR `,
   );
+  const words = join(
+    PLACEHOLDERS.map((word) => sql` WHEN ${word} THEN NULL`),
+    sql``,
+  );
   return call(
     (
       f,
-    ) => sql`CASE WHEN ${value} < '!' OR ${ends} THEN ${none(replaceAll(value, '^\\s+|\\s+$', ''), ['', ...PLACEHOLDERS])}
-      WHEN ${f.bytes(value)} <= ${LONGEST} THEN ${none(value, PLACEHOLDERS)} ELSE ${value} END`,
+    ) => sql`CASE WHEN ${value} < '!' OR ${ends} THEN CASE WHEN NOT ${f.matches(value, NOTHING)} THEN ${f.replaceAll(value, '^\\s+|\\s+$', '')} END
+      WHEN ${f.bytes(value)} <= ${LONGEST} THEN CASE lower(${value})${words} ELSE ${value} END ELSE ${value} END`,
   );
 };
 export const lower = (value: Sql<string>): Sql<string> => sql`lower(${value})`;

@@ -70,8 +70,9 @@ const SPARK_STRICT = "map('allowSingleQuotes', 'false', 'allowNonNumericNumbers'
 const SPARK_JSON = `(transform(from_json('[' || \`a\` || ',"' || md5(\`a\`) || '"]', 'ARRAY<STRING>', ${SPARK_STRICT}), (e, i) -> if(i = 0, '', e)) <=> array('', md5(\`a\`)))`;
 const DUCKDB_JSON = String.raw`(json_valid("a") AND CASE WHEN regexp_matches("a", '(?i)nan|inf|,\s*[\]}]') THEN NOT regexp_matches(regexp_replace("a", '"[^"\\]*(?:\\.[^"\\]*)*"', '', 'g'), '(?i)nan|inf|,\s*[\]}]') ELSE TRUE END)`;
 const A = '`a`';
-const noPlaceholder = (value: string, ...more: string[]): string =>
-  `CASE lower(${value})${[...more, '-', 'n/a', 'nan', 'none', 'null', 'undefined'].map((word) => ` WHEN '${word}' THEN NULL`).join('')} ELSE ${value} END`;
+const NO_PLACEHOLDER = ['-', 'n/a', 'nan', 'none', 'null', 'undefined']
+  .map((word) => ` WHEN '${word}' THEN NULL`)
+  .join('');
 const SPARK_STRING = `CASE WHEN \`a\` IS NOT NULL THEN regexp_extract(to_json(array(\`a\`)), '(?s)^.(.*).$', 1) END`;
 
 /** What mappings and rules call; `'…'` stands for a long pattern, whose effect evaluated.test.ts shows. */
@@ -197,10 +198,10 @@ const library: Rows = {
   isJson: { of: isJson(a), duckdb: DUCKDB_JSON, spark: SPARK_JSON },
   present: {
     of: present(a),
-    duckdb: `CASE WHEN "a" < '!' OR "a" LIKE '% ' OR "a" LIKE '%\n' OR "a" LIKE '%\t' OR "a" LIKE '%\r' THEN ${noPlaceholder(String.raw`regexp_replace("a", '^\s+|\s+$', '', 'g')`, '')}
-      WHEN strlen("a") <= 9 THEN ${noPlaceholder('"a"')} ELSE "a" END`,
-    spark: `CASE WHEN ${A} < '!' OR ${A} LIKE '% ' OR ${A} LIKE '%\\n' OR ${A} LIKE '%\\t' OR ${A} LIKE '%\\r' THEN ${noPlaceholder(`regexp_replace(${A}, '^\\\\s+|\\\\s+\\\\z', '')`, '')}
-      WHEN octet_length(${A}) <= 9 THEN ${noPlaceholder(A)} ELSE ${A} END`,
+    duckdb: String.raw`CASE WHEN "a" < '!' OR "a" LIKE '% ' OR "a" LIKE '%${'\n'}' OR "a" LIKE '%${'\t'}' OR "a" LIKE '%${'\r'}' THEN CASE WHEN NOT regexp_matches("a", '(?i)^\s*(-|n/a|nan|none|null|undefined)?\s*$') THEN regexp_replace("a", '^\s+|\s+$', '', 'g') END
+      WHEN strlen("a") <= 9 THEN CASE lower("a")${NO_PLACEHOLDER} ELSE "a" END ELSE "a" END`,
+    spark: String.raw`CASE WHEN ${A} < '!' OR ${A} LIKE '% ' OR ${A} LIKE '%\n' OR ${A} LIKE '%\t' OR ${A} LIKE '%\r' THEN CASE WHEN NOT regexp_like(${A}, '(?i)^\\s*(-|n/a|nan|none|null|undefined)?\\s*\\z') THEN regexp_replace(${A}, '^\\s+|\\s+\\z', '') END
+      WHEN octet_length(${A}) <= 9 THEN CASE lower(${A})${NO_PLACEHOLDER} ELSE ${A} END ELSE ${A} END`,
   },
   replaceAll: {
     of: replaceAll(a, '([0-9]+)', '<$1>'),
