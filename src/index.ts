@@ -27,6 +27,8 @@ export interface OpenOptions {
   readonly mustExist?: boolean;
   /** How long to wait, in milliseconds, while another process holds the lakehouse; not at all when left out. */
   readonly wait?: number;
+  /** Cancels what runs on Spark or Databricks, on the server too, and lets nothing more run there. */
+  readonly signal?: AbortSignal;
 }
 
 /** An open lakehouse: the manifest's engine and what can be done with it. Close it, or open it with `await using`. */
@@ -48,17 +50,17 @@ export interface Lakehouse extends AsyncDisposable {
 
 async function openEngine(
   manifest: Manifest,
-  { readOnly = false, mustExist = false, wait = 0 }: OpenOptions,
+  { readOnly = false, mustExist = false, wait = 0, signal }: OpenOptions,
 ): Promise<Engine> {
   const { engine, folder } = manifest;
   if (engine.type === 'spark') {
     const { openSpark, sparkOptions } = await import('./engine/spark.ts');
-    return openSpark(sparkOptions(engine, folder));
+    return openSpark({ ...sparkOptions(engine, folder), signal });
   }
-  if (engine.type !== 'duckdb')
-    throw new UserError(
-      `engine.type "${engine.type}" does not run in this version: only "duckdb" and, in part, "spark" do.`,
-    );
+  if (engine.type === 'databricks') {
+    const { databricksOptions, openDatabricks } = await import('./engine/databricks.ts');
+    return openDatabricks({ ...databricksOptions(engine, folder), signal });
+  }
   const path = engine.path === ':memory:' ? engine.path : resolve(folder, engine.path);
   const missing = readOnly && !existsSync(path);
   if (missing && mustExist)

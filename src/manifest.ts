@@ -15,6 +15,8 @@ const paths = z.union([z.string().min(1), z.array(z.string().min(1)).min(1)]);
 /** Text, or the name of the environment variable that holds it. */
 const setting = z.union([z.string().min(1), z.strictObject({ env: z.string().min(1) })]);
 const secret = z.strictObject({ env: z.string().min(1) });
+/** How long a statement may take. */
+const timeout = z.string().regex(/^[1-9][0-9]*[smh]$/, 'a duration such as "90s", "30m" or "2h"');
 
 /** What a source's records are expected to be, in bronze and as rows of silver. */
 const expectable: readonly Expected[] = [...expectations, ...silverExpectations];
@@ -51,13 +53,20 @@ const engine = z.discriminatedUnion('type', [
     port: z.int().positive(),
     path: setting,
     ca: setting.optional(),
+    timeout: timeout.optional(),
   }),
   z.strictObject({
     type: z.literal('databricks'),
     host: setting,
     path: setting,
     catalog: z.string().min(1),
+    /** A service principal's, from DATABRICKS_CLIENT_ID and DATABRICKS_CLIENT_SECRET unless told. */
+    clientId: secret.optional(),
+    clientSecret: secret.optional(),
+    /** A personal access token, in place of a service principal. */
     token: secret.optional(),
+    ca: setting.optional(),
+    timeout: timeout.optional(),
   }),
 ]);
 

@@ -9,8 +9,25 @@ export interface LakehouseOptions {
   readonly wait?: number;
 }
 
+/** Stops what a remote engine runs, on the engine too, at the first Ctrl-C; a second one ends the process as usual. */
+const stop = new AbortController();
+const INTERRUPTED = 130;
+
 /** Opens the lakehouse that a verb was told of. */
-export const openFor = (
+export async function openFor(
   { manifest, target, wait }: LakehouseOptions,
   more: Pick<OpenOptions, 'readOnly' | 'mustExist'> = {},
-): Promise<Lakehouse> => open(manifest, { ...(target ? { target } : {}), ...(wait ? { wait } : {}), ...more });
+): Promise<Lakehouse> {
+  const options = { ...(target ? { target } : {}), ...(wait ? { wait } : {}), signal: stop.signal, ...more };
+  const lake = await open(manifest, options);
+  if (lake.manifest.engine.type !== 'duckdb')
+    for (const signal of ['SIGINT', 'SIGTERM'] as const)
+      process.once(signal, () => {
+        process.stderr.write(`Stopping what runs on ${lake.manifest.engine.type}.\n`);
+        process.once('exit', () => {
+          process.exitCode = INTERRUPTED;
+        });
+        stop.abort();
+      });
+  return lake;
+}
