@@ -336,13 +336,13 @@ export class ThriftSession implements AsyncDisposable {
   }
 
   /** Pages until the server says that there are no more; the next one is on its way while one is read. */
-  async *#pages(result: Result, from = 0): AsyncGenerator<Page> {
+  async *#pages(result: Result, from = 0, anew = false): AsyncGenerator<Page> {
     const fetch = (at: number): Promise<Page> => {
-      const page = this.#page(result, at, ARROW_ROWS, from > 0);
+      const page = this.#page(result, at, ARROW_ROWS, anew);
       page.catch(() => undefined);
       return page;
     };
-    let next: Promise<Page> | undefined = from === 0 && result.first ? Promise.resolve(result.first) : fetch(from);
+    let next: Promise<Page> | undefined = result.first && !anew ? Promise.resolve(result.first) : fetch(from);
     try {
       for (let at = from; next; ) {
         const page: Page = await next;
@@ -378,7 +378,7 @@ export class ThriftSession implements AsyncDisposable {
     let schema: Schema | undefined;
     for (let renewed = -1; ; ) {
       try {
-        const files = ahead(linksOf(this.#pages(result, at)), FILES_AHEAD, async (link, stop) => ({
+        const files = ahead(linksOf(this.#pages(result, at, renewed === at)), FILES_AHEAD, async (link, stop) => ({
           link,
           bytes: await this.#plain(
             await this.#download(link, result.signal ? AbortSignal.any([result.signal, stop]) : stop),

@@ -1,3 +1,4 @@
+import { readFile } from 'node:fs/promises';
 import type { RecordBatch } from 'apache-arrow';
 import { describe, expect, test } from 'vitest';
 import { databricksOptions, missingGrant, openDatabricks } from '../../src/engine/databricks.ts';
@@ -359,4 +360,9 @@ describe('what a statement says', () => {
     await engine[Symbol.asyncDispose]();
     expect(stand.sessions).toBe(0);
   });
+});
+
+test('the driver is pinned: its calls are used beneath its own rows', async () => {
+  const { dependencies } = JSON.parse(await readFile(new URL('../../package.json', import.meta.url), 'utf8'));
+  expect(dependencies['@databricks/sql']).toBe('2.1.0');
 });

@@ -225,7 +225,8 @@ export class Warehouse implements AsyncDisposable {
       });
       response.end(JSON.stringify({ error_code: 'FAULT', message: said }));
     }
-    if (fault && 'breaks' in fault && fault.breaks === 'before') response.socket?.resetAndDestroy();
+    const thrift = place in TCLIService.Client.prototype;
+    if (fault && 'breaks' in fault && (fault.breaks === 'before' || !thrift)) response.socket?.destroy();
     return fault;
   }
 
@@ -250,7 +251,7 @@ export class Warehouse implements AsyncDisposable {
     if (fault && ('status' in fault || ('breaks' in fault && fault.breaks === 'before'))) return;
     this.#refusal = fault && 'refuses' in fault ? fault : undefined;
     const answered = new library.TBufferedTransport(undefined, (bytes) => {
-      if (fault && 'breaks' in fault) response.socket?.resetAndDestroy();
+      if (fault && 'breaks' in fault) response.socket?.destroy();
       else response.writeHead(200).end(bytes);
     });
     library.TBufferedTransport.receiver((transport) => {
@@ -415,17 +416,23 @@ export class Warehouse implements AsyncDisposable {
     parameters: Readonly<Record<string, DuckDBValue>>,
     kept: boolean,
   ): Promise<{ schema: Uint8Array; batches: readonly Encoded[] }> {
-    const key = `${statement} ${JSON.stringify(parameters)}`;
+    const key = `${statement} ${Object.entries(parameters).join(' ')}`;
     const before = this.#encoded.get(key);
     if (before) return before;
     const sql = statement
       .replaceAll('`', '"')
       .replaceAll('system.information_schema.', 'unity.')
-      .replace(/(?<!:):([a-z]\w*)/g, (marker, name: string) => (name in parameters ? `$${name}` : marker));
+      .replace(/(?<!:):([a-z]\w*)/g, (marker, name: string) =>
+        typeof parameters[name] === 'bigint' ? `CAST($${name} AS BIGINT)` : name in parameters ? `$${name}` : marker,
+      );
+    const values = Object.entries(parameters).map(
+      ([name, v]) => [name, typeof v === 'bigint' ? String(v) : v] as const,
+    );
     const connection = await this.database.connect();
     try {
       const found: RecordBatch[] = [];
-      for await (const batch of recordBatches(await connection.stream(sql, parameters))) found.push(batch);
+      for await (const batch of recordBatches(await connection.stream(sql, Object.fromEntries(values))))
+        found.push(batch);
       const [first] = found;
       if (!first) throw new Error('no batch came');
       const schema = remoteSchema(first.schema);
