@@ -170,6 +170,21 @@ common(verb('validate', 'check silver rows and findings against the OCSF schema'
     process.exitCode = await validateVerb(options);
   });
 
+common(
+  verb('doctor', 'look at everything that a run depends on, and say what to do about what is missing', `${npm} doctor`),
+).action(async (options: Common) => {
+  const { doctorVerb } = await import('./verbs/doctor.ts');
+  process.exitCode = await doctorVerb(options);
+});
+
+common(verb('grants', 'the least GRANTs on Unity Catalog that the manifest needs', `${npm} grants --target prod`))
+  .option('--principal <name>', 'to whom; the service principal of the environment unless told')
+  .option('--check', 'compare with what the principal has, and print what is missing')
+  .action(async (options: Common & { principal?: string; check?: boolean }) => {
+    const { grantsVerb } = await import('./verbs/grants.ts');
+    process.exitCode = await grantsVerb(options);
+  });
+
 verb(
   'generate',
   'write sample logs of any size; the same options give the same bytes',

@@ -1,16 +1,22 @@
 import { existsSync } from 'node:fs';
 import { resolve } from 'node:path';
 import type { RecordBatch } from 'apache-arrow';
+import type { Diagnosis } from './doctor.ts';
 import { openDuckDB } from './engine/duckdb.ts';
-import type { Engine } from './engine/engine.ts';
+import type { Engine, Values } from './engine/engine.ts';
+import { CLIENT_ID } from './engine/environment.ts';
 import { UserError } from './errors.ts';
+import { type Checked, checkGrants, type Grants, grantsOf } from './grants.ts';
 import { checkManifest, type Manifest, readManifest } from './manifest.ts';
 import { type Planned, type PlanOptions, planOf } from './planned.ts';
 import { type Quarantined, type QuarantineFilter, quarantineOf } from './quarantine.ts';
 import { type RunOptions, type RunResult, run } from './run.ts';
 import { type Status, statusOf } from './status.ts';
 
+export type { Check, Diagnosis } from './doctor.ts';
+export type { Values } from './engine/engine.ts';
 export { BusyError, EngineError, UserError } from './errors.ts';
+export type { Checked, Grant, Grants } from './grants.ts';
 export type { Manifest } from './manifest.ts';
 export type { Planned, PlanOptions } from './planned.ts';
 export type { Quarantined, QuarantineFilter } from './quarantine.ts';
@@ -43,8 +49,10 @@ export interface Lakehouse extends AsyncDisposable {
   status(): Promise<Status>;
   /** What is in quarantine, by source, file and position; `run({ replay: true })` takes it in again. */
   quarantine(filter?: QuarantineFilter): Promise<Quarantined[]>;
-  /** The rows of a statement as Arrow record batches, streamed; at least one batch, for the schema. */
-  query(statement: string): AsyncIterable<RecordBatch>;
+  /** What the manifest needs on Unity Catalog, and what of it who asks lacks; throws a `UserError` where the engine is not Databricks. */
+  grants(): Promise<Checked>;
+  /** The rows of a statement as Arrow record batches, streamed; at least one batch, for the schema. `values` are for its markers. */
+  query(statement: string, values?: Values): AsyncIterable<RecordBatch>;
   close(): Promise<void>;
 }
 
@@ -74,12 +82,33 @@ async function openEngine(
   });
 }
 
+const manifestOf = async (manifest: string | object, target: string | undefined): Promise<Manifest> =>
+  typeof manifest === 'string' ? readManifest(manifest, target) : checkManifest(manifest, 'pipelines.json', target);
+
+/** Looks at everything that a run depends on, and says what to do about what is missing; what cannot be reached is a finding, and no error. */
+export async function doctor(
+  manifest: string | object,
+  options: Pick<OpenOptions, 'target' | 'wait' | 'signal'> = {},
+): Promise<Diagnosis> {
+  const checked = await manifestOf(manifest, options.target);
+  const { diagnose } = await import('./doctor.ts');
+  return diagnose(checked, () => openEngine(checked, { ...options, readOnly: true }));
+}
+
+/** The least that whoever runs a manifest must be granted on Unity Catalog; `principal` is the service principal of the environment. */
+export async function grants(
+  manifest: string | object,
+  options: Pick<OpenOptions, 'target'> = {},
+): Promise<Grants & { readonly principal: string | undefined }> {
+  const checked = await manifestOf(manifest, options.target);
+  const { engine } = checked;
+  const named = engine.type === 'databricks' && !engine.token ? (engine.clientId?.env ?? CLIENT_ID.env) : undefined;
+  return { ...grantsOf(checked), principal: named === undefined ? undefined : process.env[named] };
+}
+
 /** Opens the lakehouse of a manifest: a path of `pipelines.json`, or the manifest itself with paths relative to the working folder. */
 export async function open(manifest: string | object, options: OpenOptions = {}): Promise<Lakehouse> {
-  const checked =
-    typeof manifest === 'string'
-      ? await readManifest(manifest, options.target)
-      : checkManifest(manifest, 'pipelines.json', options.target);
+  const checked = await manifestOf(manifest, options.target);
   const engine = await openEngine(checked, options);
   return {
     manifest: checked,
@@ -88,7 +117,8 @@ export async function open(manifest: string | object, options: OpenOptions = {})
     plan: (planOptions) => planOf(checked, engine, planOptions),
     status: () => statusOf(checked, engine),
     quarantine: (filter) => quarantineOf(engine, filter),
-    query: (statement) => engine.query(statement),
+    grants: () => checkGrants(checked, engine),
+    query: (statement, values) => engine.query(statement, values),
     close: async () => engine[Symbol.asyncDispose](),
     [Symbol.asyncDispose]: () => engine[Symbol.asyncDispose](),
   };

@@ -310,8 +310,8 @@ export function rangeRows(stage: RangeStage, ranges: readonly Range[] | 'all' | 
   return sql`SELECT * FROM (${raw(ranged.replaceAll(WITHIN_INPUT, input))}) AS output WHERE ${within(identifier(stage.time), ranges)}`;
 }
 
-/** Everything that must exist before a run: schemas, the pipeline's own tables, tables of the stages. */
-export function preparation(pipeline: Pipeline, others: readonly Table[], dialect: Dialect): string[] {
+/** Every table that a run writes: the pipeline's own and those of the stages, and others. */
+export function writtenTables(pipeline: Pipeline, others: readonly Table[]): Table[] {
   const tables = [
     ...Object.values(state),
     ...others,
@@ -319,12 +319,14 @@ export function preparation(pipeline: Pipeline, others: readonly Table[], dialec
     ...pipeline.silver.map((s) => s.table),
     ...pipeline.ranges.map((s) => s.table),
   ];
-  const unique = [...new Map(tables.map((t) => [t.name, t])).values()];
-  return [
-    ...['pipeline', 'bronze', 'silver', 'gold'].map((name) => dialect.createSchema(name)),
-    ...unique.map((t) => dialect.createTable(t)),
-  ];
+  return [...new Map(tables.map((t) => [t.name, t])).values()];
 }
+
+/** Everything that must exist before a run: schemas, the pipeline's own tables, tables of the stages. */
+export const preparation = (pipeline: Pipeline, others: readonly Table[], dialect: Dialect): string[] => [
+  ...['pipeline', 'bronze', 'silver', 'gold'].map((name) => dialect.createSchema(name)),
+  ...writtenTables(pipeline, others).map((t) => dialect.createTable(t)),
+];
 
 /** Creates the views. */
 export const viewStatements = (pipeline: Pipeline, dialect: Dialect): string[] =>

@@ -10,7 +10,7 @@ const LAYERS: readonly (readonly [RegExp, string])[] = [
   [/^src\/(cli|progress|log)\.ts$/, 'cli'],
   [/^src\/verbs\//, 'cli'],
   [/^src\/index\.ts$/, 'index'],
-  [/^src\/(run|planned|status|ingest|journal|judge|ledger|poison|quarantine)\.ts$/, 'run'],
+  [/^src\/(run|planned|status|ingest|journal|judge|ledger|poison|quarantine|grants|doctor)\.ts$/, 'run'],
   [/^src\/plan\.ts$/, 'plan'],
   [/^src\/manifest\.ts$/, 'manifest'],
   [/^src\/gold\//, 'gold'],

@@ -30,7 +30,7 @@ async function each<T, R>(items: readonly T[], work: (item: T) => Promise<R>): P
 }
 
 /** The folder above the first wildcard of a pattern. */
-const fixedFolder = (pattern: string): string => {
+export const fixedFolder = (pattern: string): string => {
   const parts = pattern.split('/');
   const wild = parts.findIndex((part) => isDynamicPattern(part));
   return parts.slice(0, wild === -1 ? -1 : wild).join('/') || (pattern.startsWith('/') ? '/' : '.');

@@ -1,18 +1,10 @@
 import type { Agent } from 'node:https';
 import { UserError } from '../errors.ts';
 import { databricks } from '../sql/databricks.ts';
+import { CLIENT_ID, CLIENT_SECRET, fileOf, type Setting, secondsOf, settingOf } from './environment.ts';
 import { lz4 } from './ipc.ts';
 import { servicePrincipal } from './oauth.ts';
-import {
-  authorityOf,
-  fileOf,
-  messageOf,
-  RemoteEngine,
-  type Setting,
-  secondsOf,
-  serverMessage,
-  settingOf,
-} from './remote.ts';
+import { authorityOf, type Kind, messageOf, RemoteEngine, serverMessage } from './remote.ts';
 import { HttpError, type Patience } from './retry.ts';
 import { type Credentials, type Protocol, ThriftError, ThriftSession, wide } from './thrift.ts';
 
@@ -51,12 +43,6 @@ export interface DatabricksSettings {
   readonly timeout?: string | undefined;
 }
 
-const CLIENT_ID = { env: 'DATABRICKS_CLIENT_ID' };
-const CLIENT_SECRET = { env: 'DATABRICKS_CLIENT_SECRET' };
-
-/** The environment variables of a service principal, unless the manifest names others. */
-export const clientIdOf = (engine: DatabricksSettings): { readonly env: string } => engine.clientId ?? CLIENT_ID;
-
 /** Where the warehouse is by a manifest's `engine`, of which `folder` is the manifest's; reads the environment where it says so. */
 export function databricksOptions(engine: DatabricksSettings, folder: string): DatabricksOptions {
   const host = settingOf('host', engine.host).trim();
@@ -79,7 +65,7 @@ export function databricksOptions(engine: DatabricksSettings, folder: string): D
     identity: engine.token
       ? { token: settingOf('token', engine.token) }
       : {
-          clientId: settingOf('clientId', clientIdOf(engine)),
+          clientId: settingOf('clientId', engine.clientId ?? CLIENT_ID),
           clientSecret: settingOf('clientSecret', engine.clientSecret ?? CLIENT_SECRET),
         },
     ca: fileOf('ca', engine.ca, folder),
@@ -169,8 +155,38 @@ const hiding = (identity: Identity) => {
   return (text: string): string => text.replaceAll(secret, '***');
 };
 
+/** A SQL warehouse as its workspace describes it. */
+export interface Warehouse {
+  readonly name: string;
+  /** `PRO` or `CLASSIC`. */
+  readonly type: string;
+  readonly serverless: boolean;
+}
+
+/** SQL on a warehouse of Databricks. */
+export class DatabricksEngine extends RemoteEngine {
+  readonly #url: string;
+
+  constructor(session: ThriftSession, kind: Kind, url: string) {
+    super(session, kind);
+    this.#url = url;
+  }
+
+  /** What the workspace says of the warehouse, over REST. */
+  async warehouse(): Promise<Warehouse> {
+    const said = await this.session.ask(this.#url);
+    const text = (name: string): string =>
+      typeof said === 'object' && said !== null ? String(Reflect.get(said, name) ?? '') : '';
+    return {
+      name: text('name'),
+      type: text('warehouse_type'),
+      serverless: text('enable_serverless_compute') === 'true',
+    };
+  }
+}
+
 /** Opens a session on a SQL warehouse, and waits while it starts; throws a `UserError` where it cannot be reached or refuses who asks. */
-export async function openDatabricks(options: DatabricksOptions): Promise<RemoteEngine> {
+export async function openDatabricks(options: DatabricksOptions): Promise<DatabricksEngine> {
   const { host, port, path, identity, signal, timeout, waits } = options;
   const ca = await authorityOf(options.ca);
   const hide = hiding(identity);
@@ -186,12 +202,13 @@ export async function openDatabricks(options: DatabricksOptions): Promise<Remote
     const { message } = unreachable(error, options);
     throw new UserError(hide(message));
   });
-  return new RemoteEngine(session, {
+  const kind: Kind = {
     dialect: databricks,
     title: 'Databricks',
     advice: (said) => missingGrant(said, granteeOf(identity)),
     hide,
     signal,
     timeout,
-  });
+  };
+  return new DatabricksEngine(session, kind, `https://${host}:${port}/api/2.0${path.replace('/sql/1.0', '/sql')}`);
 }

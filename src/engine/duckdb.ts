@@ -2,12 +2,12 @@ import { mkdir, rm } from 'node:fs/promises';
 import { availableParallelism } from 'node:os';
 import { dirname } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
-import { type DuckDBConnection, DuckDBInstance } from '@duckdb/node-api';
+import { BIGINT, type DuckDBConnection, DuckDBInstance } from '@duckdb/node-api';
 import type { RecordBatch } from 'apache-arrow';
 import { BusyError, EngineError, UserError } from '../errors.ts';
 import { duckdb } from '../sql/duckdb.ts';
 import { recordBatches } from './arrow.ts';
-import type { Engine } from './engine.ts';
+import type { Engine, Values } from './engine.ts';
 import { announce, holderOf } from './lock.ts';
 
 export interface DuckDBOptions {
@@ -136,9 +136,11 @@ class DuckDBEngine implements Engine {
     }
   }
 
-  async *query(statement: string): AsyncGenerator<RecordBatch> {
+  async *query(statement: string, values: Values = {}): AsyncGenerator<RecordBatch> {
+    const wide = Object.entries(values).filter(([, value]) => typeof value === 'bigint');
+    const types = Object.fromEntries(wide.map(([name]) => [name, BIGINT]));
     try {
-      const batches = recordBatches(await this.#working(() => this.#connection.stream(statement)));
+      const batches = recordBatches(await this.#working(() => this.#connection.stream(statement, values, types)));
       for (;;) {
         const next = await this.#working(() => batches.next());
         if (next.done) return;

@@ -1,27 +1,10 @@
 import { readFile } from 'node:fs/promises';
-import { resolve } from 'node:path';
 import type { RecordBatch } from 'apache-arrow';
 import { EngineError, UserError } from '../errors.ts';
 import type { Dialect } from '../sql/dialect.ts';
-import type { Engine } from './engine.ts';
+import type { Engine, Values } from './engine.ts';
 import { againAfter, HttpError, isRepeatable } from './retry.ts';
-import { type Bindings, ThriftError, type ThriftSession } from './thrift.ts';
-
-/** Text, or the environment variable that holds it. */
-export type Setting = string | { readonly env: string };
-
-/** A setting's text; throws a `UserError` that names the environment variable where that is not set. */
-export function settingOf(name: string, setting: Setting): string {
-  const value = typeof setting === 'string' ? setting : process.env[setting.env];
-  if (value) return value;
-  throw new UserError(
-    `engine.${name} is to come from the environment variable ${typeof setting === 'string' ? '' : setting.env}, which is not set.`,
-  );
-}
-
-/** The path of a setting that names a file, by the manifest's folder. */
-export const fileOf = (name: string, setting: Setting | undefined, folder: string): string | undefined =>
-  setting === undefined ? undefined : resolve(folder, settingOf(name, setting));
+import { ThriftError, type ThriftSession } from './thrift.ts';
 
 /** The PEM of the authority that signed a server's certificate. */
 export const authorityOf = async (ca: string | undefined): Promise<string | undefined> =>
@@ -30,12 +13,6 @@ export const authorityOf = async (ca: string | undefined): Promise<string | unde
     : readFile(ca, 'utf8').catch((error: unknown) => {
         throw new UserError(`Cannot read engine.ca: ${messageOf(error)}`);
       });
-
-/** Seconds of a duration such as `90s`, `30m` or `2h`. */
-export function secondsOf(duration: string): number {
-  const [, amount = '', unit = ''] = /^(\d+)([smh])$/.exec(duration) ?? [];
-  return Number(amount) * (unit === 'h' ? 3600 : unit === 'm' ? 60 : 1);
-}
 
 /** What an error says. */
 export const messageOf = (error: unknown): string => (error instanceof Error ? error.message : String(error));
@@ -93,8 +70,7 @@ export class RemoteEngine implements Engine {
     return changed;
   }
 
-  /** Streams the rows of a statement; `bindings` are the values of its `:name` markers, which only Databricks takes. */
-  async *query(statement: string, bindings?: Bindings): AsyncGenerator<RecordBatch> {
+  async *query(statement: string, values?: Values): AsyncGenerator<RecordBatch> {
     const { signal, timeout } = this.#kind;
     const late = new AbortController();
     const timer = timeout === undefined ? undefined : setTimeout(() => late.abort(), timeout * 1000);
@@ -103,7 +79,7 @@ export class RemoteEngine implements Engine {
       yield* this.session.run(statement, {
         signal: signal ? AbortSignal.any([signal, late.signal]) : late.signal,
         repeatable,
-        parameters: bindings,
+        values,
         timeout,
       });
     } catch (error) {

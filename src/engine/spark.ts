@@ -1,15 +1,7 @@
 import { UserError } from '../errors.ts';
 import { spark } from '../sql/spark.ts';
-import {
-  authorityOf,
-  fileOf,
-  messageOf,
-  RemoteEngine,
-  type Setting,
-  secondsOf,
-  serverMessage,
-  settingOf,
-} from './remote.ts';
+import { fileOf, type Setting, secondsOf, settingOf } from './environment.ts';
+import { authorityOf, messageOf, RemoteEngine, serverMessage } from './remote.ts';
 import { HttpError } from './retry.ts';
 import { type Credentials, type Protocol, ThriftError, ThriftSession } from './thrift.ts';
 

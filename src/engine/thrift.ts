@@ -3,6 +3,7 @@ import { setTimeout as pause } from 'node:timers/promises';
 import { DBSQLClient, DBSQLParameter } from '@databricks/sql';
 import type { RecordBatch, Schema } from 'apache-arrow';
 import { batchOf, bytesOf, schemaOf, type ThriftColumn, type ThriftField } from './columns.ts';
+import type { Values } from './engine.ts';
 import { askHttps } from './https.ts';
 import { batchesOfIpc, type Decompress, emptyBatch, schemaOfIpc } from './ipc.ts';
 import { HttpError, type Patience, type Persistence, persistently, retryAfterMillis } from './retry.ts';
@@ -44,16 +45,14 @@ export interface Protocol {
   readonly decompress?: Decompress | undefined;
 }
 
-/** Values of a statement's `:name` markers, by name. */
-export type Bindings = Readonly<Record<string, string | number | bigint | boolean | null>>;
-
 /** How one statement runs. */
 export interface RunOptions {
   /** Cancels it, on the server too. */
   readonly signal?: AbortSignal | undefined;
   /** Whether it may be sent again when nobody knows whether it ran. */
   readonly repeatable: boolean;
-  readonly parameters?: Bindings | undefined;
+  /** Values of its `:name` markers. */
+  readonly values?: Values | undefined;
   /** Seconds after which the server gives up. */
   readonly timeout?: number | undefined;
 }
@@ -235,7 +234,7 @@ export class ThriftSession implements AsyncDisposable {
 
   /** Runs a statement and gives its rows batch by batch; at least one batch, for the schema, if it has columns at all. */
   async *run(statement: string, options: RunOptions): AsyncGenerator<RecordBatch> {
-    const { signal, repeatable, parameters = {}, timeout } = options;
+    const { signal, repeatable, values = {}, timeout } = options;
     const sessionHandle = this.#session;
     if (!sessionHandle) throw new ThriftError('the session is closed', undefined);
     let begun: Response<'executeStatement'> | undefined;
@@ -255,7 +254,7 @@ export class ThriftSession implements AsyncDisposable {
           runAsync: true,
           ...this.#protocol.execute,
           ...(timeout === undefined ? {} : { queryTimeout: wide(timeout) }),
-          ...(Object.keys(parameters).length === 0 ? {} : { parameters: markers(parameters) }),
+          ...(Object.keys(values).length === 0 ? {} : { parameters: markers(values) }),
         });
         return begun;
       };
@@ -460,8 +459,8 @@ interface Result {
   readonly signal: AbortSignal | undefined;
 }
 
-const markers = (parameters: Bindings) =>
-  Object.entries(parameters).map(([name, value]) => new DBSQLParameter({ value }).toSparkParameter({ name }));
+const markers = (values: Values) =>
+  Object.entries(values).map(([name, value]) => new DBSQLParameter({ value }).toSparkParameter({ name }));
 
 function rowsOf({ results }: Page): number {
   const pieces = [...(results?.arrowBatches ?? []), ...(results?.resultLinks ?? [])];

@@ -36,7 +36,7 @@ async function main(options: { port?: number; memory?: string; threads?: number 
   log('Ready: what stands above is the "engine" of a manifest. Ctrl-C stops it.\n');
   await server.ended;
   if (stopping) return;
-  log(`Spark ended by itself: see ${server.logFile}.\n`);
+  log(`Spark ended by itself. The end of ${server.logFile}:\n${await server.lastWords()}\n`);
   process.exitCode = 1;
 }
 

@@ -38,6 +38,8 @@ export interface SparkServer {
   readonly logFile: string;
   /** Resolves when Spark has ended, by itself or stopped. */
   readonly ended: Promise<void>;
+  /** The end of its log. */
+  lastWords(): Promise<string>;
   stop(): Promise<void>;
 }
 
@@ -260,5 +262,5 @@ export async function startServer(given: ServerOptions): Promise<SparkServer> {
     await stop();
     throw error;
   }
-  return { engine, logFile, ended, stop };
+  return { engine, logFile, ended, lastWords: () => tailOf(logFile), stop };
 }

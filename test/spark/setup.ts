@@ -30,7 +30,12 @@ export default async function setup(project: TestProject): Promise<() => Promise
   try {
     const server = await startServer({ folder, data, memory: '3g', threads: 2, log });
     project.provide('spark', { engine: server.engine });
+    let stopping = false;
+    void server.ended.then(async () => {
+      if (!stopping) log(`Spark ended before the tests did. The end of its log:\n${await server.lastWords()}\n`);
+    });
     return async () => {
+      stopping = true;
       await server.stop();
       await remove();
     };

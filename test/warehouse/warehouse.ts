@@ -421,7 +421,9 @@ export class Warehouse implements AsyncDisposable {
     if (before) return before;
     const sql = statement
       .replaceAll('`', '"')
+      .replaceAll('"system"."information_schema".', 'unity.')
       .replaceAll('system.information_schema.', 'unity.')
+      .replaceAll('current_user()', `'${CLIENT.id}'`)
       .replace(/(?<!:):([a-z]\w*)/g, (marker, name: string) =>
         typeof parameters[name] === 'bigint' ? `CAST($${name} AS BIGINT)` : name in parameters ? `$${name}` : marker,
       );
