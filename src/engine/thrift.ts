@@ -1,5 +1,6 @@
-import type { Agent } from 'node:https';
+import { Agent } from 'node:https';
 import { setTimeout as pause } from 'node:timers/promises';
+import { createSecureContext } from 'node:tls';
 import { DBSQLClient, DBSQLParameter } from '@databricks/sql';
 import type { RecordBatch, Schema } from 'apache-arrow';
 import { batchOf, bytesOf, schemaOf, type ThriftColumn, type ThriftField } from './columns.ts';
@@ -9,6 +10,7 @@ import { batchesOfIpc, type Decompress, emptyBatch, schemaOfIpc } from './ipc.ts
 import { HttpError, type Patience, type Persistence, persistently, retryAfterMillis } from './retry.ts';
 
 type Driver = Awaited<ReturnType<DBSQLClient['getDriver']>>;
+type Connection = Awaited<ReturnType<DBSQLClient['getConnectionProvider']>>;
 type Request<M extends keyof Driver> = Parameters<Driver[M]>[0];
 type Response<M extends keyof Driver> = Awaited<ReturnType<Driver[M]>>;
 type SessionHandle = Request<'executeStatement'>['sessionHandle'];
@@ -120,6 +122,13 @@ async function explained(error: unknown): Promise<unknown> {
   return new HttpError(error.statusCode, body, retryAfterMillis(headers.get('retry-after')));
 }
 
+/** Connections for what is asked beside the driver: they trust whom its own do, which is worked out once instead of for each. */
+const besides = (its: Awaited<ReturnType<Connection['getAgent']>>): Agent =>
+  new Agent({
+    keepAlive: true,
+    secureContext: createSecureContext(its instanceof Agent && its.options.ca ? { ca: its.options.ca } : {}),
+  });
+
 /** Works on items a few ahead of who reads the results, and gives them in order. */
 async function* ahead<T, R>(
   items: AsyncIterable<T>,
@@ -197,7 +206,7 @@ export class ThriftSession implements AsyncDisposable {
       invokeWithRetry: <R>(ask: () => R) => ask(),
     };
     connection.getRetryPolicy = async () => once;
-    const agent = (await connection.getAgent()) as Agent;
+    const agent = besides(await connection.getAgent());
     credentials = credentialsOver(agent);
     const session = new ThriftSession(client, await client.getDriver(), agent, protocol, credentials, waits);
     await session.#open(signal);

@@ -252,7 +252,7 @@ export class Warehouse implements AsyncDisposable {
     this.#refusal = fault && 'refuses' in fault ? fault : undefined;
     const answered = new library.TBufferedTransport(undefined, (bytes) => {
       if (fault && 'breaks' in fault) response.socket?.destroy();
-      else response.writeHead(200).end(bytes);
+      else response.writeHead(200, { 'Content-Length': bytes.length }).end(bytes);
     });
     library.TBufferedTransport.receiver((transport) => {
       this.#processor.process(new library.TBinaryProtocol(transport), new library.TBinaryProtocol(answered));
@@ -291,7 +291,8 @@ export class Warehouse implements AsyncDisposable {
     if (request.headers.authorization !== undefined || request.headers['x-key'] !== 'of-the-link' || !found)
       return void response.writeHead(403).end();
     const bytes = Buffer.concat(found.map((piece) => piece.bytes));
-    response.writeHead(200).end(this.options.compress ? await compressFrame(bytes) : bytes);
+    const sent = this.options.compress ? await compressFrame(bytes) : bytes;
+    response.writeHead(200, { 'Content-Length': sent.length }).end(sent);
   }
 
   #refusal: { readonly refuses: string; readonly sqlState?: string } | undefined;
