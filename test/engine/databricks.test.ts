@@ -1,4 +1,5 @@
 import { readFile } from 'node:fs/promises';
+import { setTimeout as pause } from 'node:timers/promises';
 import type { RecordBatch } from 'apache-arrow';
 import { describe, expect, test } from 'vitest';
 import { databricksOptions, missingGrant, openDatabricks } from '../../src/engine/databricks.ts';
@@ -63,7 +64,8 @@ describe('results come as Arrow', () => {
   });
 });
 
-const NUMBERS = 'SELECT i AS n FROM range(200000) t(i)';
+const few = { rowsPerBatch: 500 };
+const NUMBERS = 'SELECT i AS n FROM range(2000) t(i)';
 async function sumOf(engine: Parameters<typeof batchesOf>[0], statement: string): Promise<[rows: number, sum: number]> {
   let [rows, sum] = [0, 0];
   for await (const batch of engine.query(statement)) {
@@ -72,16 +74,16 @@ async function sumOf(engine: Parameters<typeof batchesOf>[0], statement: string)
   }
   return [rows, sum];
 }
-const ALL: [number, number] = [200_000, (200_000 * 199_999) / 2];
+const ALL: [number, number] = [2_000, (2_000 * 1_999) / 2];
 
 describe('large results', () => {
   test.for(WAYS)('%s come whole and in order', async ([, options]) => {
-    await using remote = await warehouse({ ...options, batchesPerPage: 1 });
+    await using remote = await warehouse({ ...options, ...few, batchesPerPage: 1 });
     let next = 0n;
     for await (const batch of remote.engine.query(NUMBERS))
       for (const value of batch.getChildAt(0) ?? [])
         if (value !== next++) throw new Error(`${value} stands at ${next}`);
-    expect(next).toBe(200_000n);
+    expect(next).toBe(2_000n);
   });
 
   test.for(WAYS)('%s: rows beyond those that a batch announces are left out', async ([, options]) => {
@@ -92,7 +94,7 @@ describe('large results', () => {
   });
 
   test('a reader that stops early leaves the session in order', async () => {
-    await using remote = await warehouse({ direct: false, batchesPerPage: 1 });
+    await using remote = await warehouse({ ...few, direct: false, batchesPerPage: 1 });
     for await (const batch of remote.engine.query(NUMBERS)) {
       expect(batch.numRows).toBeGreaterThan(0);
       break;
@@ -101,14 +103,32 @@ describe('large results', () => {
     expect(remote.stand.statements.every((ran) => ran.closed)).toBe(true);
   });
 
+  test.for([
+    ['pages', {}, 'FetchResults', 2],
+    ['files', { filesFrom: 1 }, 'file', 5],
+  ] as const)(
+    'no more than a few %s are fetched ahead of the reader, however large the result',
+    async ([, options, place, most]) => {
+      await using remote = await warehouse({ ...few, ...options, direct: false, batchesPerPage: 1 });
+      remote.stand.answer({ pattern: /numbers/, sql: NUMBERS, times: 1_000_000 });
+      let batches = 0;
+      for await (const batch of remote.engine.query('SELECT * FROM numbers')) {
+        expect(batch.numRows).toBe(500);
+        if (++batches > 20) break;
+        await pause(5);
+        expect(remote.stand.asked(place)).toBeLessThanOrEqual(batches + most);
+      }
+    },
+  );
+
   test('no credentials go to cloud storage', async () => {
-    await using remote = await warehouse({ filesFrom: 1 });
+    await using remote = await warehouse({ ...few, filesFrom: 1 });
     expect(await sumOf(remote.engine, NUMBERS)).toEqual(ALL);
     expect(remote.stand.asked('file')).toBeGreaterThan(1);
   });
 
   test('links that expire are asked for again, from the row on where they stand', async () => {
-    await using remote = await warehouse({ filesFrom: 1, batchesPerPage: 2 });
+    await using remote = await warehouse({ ...few, filesFrom: 1, batchesPerPage: 2 });
     remote.stand.fail('file', { breaks: 'before' }, { status: 403 });
     expect(await sumOf(remote.engine, NUMBERS)).toEqual(ALL);
     remote.stand.fail('file', ...Array.from({ length: 20 }, () => ({ status: 403 })));
@@ -136,6 +156,7 @@ const FAULTS = [
 describe('a passing fault is outlived', () => {
   test.for(PLACES)('at %s', async (place) => {
     await using stand = await Warehouse.start({
+      ...few,
       direct: false,
       batchesPerPage: 1,
       ...(place === 'file' ? { filesFrom: 1 } : {}),
@@ -151,7 +172,7 @@ describe('a passing fault is outlived', () => {
   });
 
   test('a lost page is asked for again by its first row', async () => {
-    await using remote = await warehouse({ direct: false, batchesPerPage: 1 });
+    await using remote = await warehouse({ ...few, direct: false, batchesPerPage: 1 });
     remote.stand.fail('FetchResults', { breaks: 'after' }, { breaks: 'after' });
     expect(await sumOf(remote.engine, NUMBERS)).toEqual(ALL);
   });

@@ -59,8 +59,9 @@ export type Place =
 export interface WarehouseOptions {
   /** Results of so many rows or more come as files; none do unless told. */
   readonly filesFrom?: number;
-  /** Batches in a page or in a file. */
+  /** Batches in a page; in a file there is one. */
   readonly batchesPerPage?: number;
+  readonly rowsPerBatch?: number;
   readonly compress?: boolean;
   /** Whether the first page comes with the answer to the statement. */
   readonly direct?: boolean;
@@ -431,15 +432,16 @@ export class Warehouse implements AsyncDisposable {
     const values = Object.entries(parameters).map(
       ([name, v]) => [name, typeof v === 'bigint' ? String(v) : v] as const,
     );
+    const { surplus = 0, rowsPerBatch = Number.POSITIVE_INFINITY } = this.options;
     const connection = await this.database.connect();
     try {
       const found: RecordBatch[] = [];
       for await (const batch of recordBatches(await connection.stream(sql, Object.fromEntries(values))))
-        found.push(batch);
+        for (let row = 0; row === 0 || row < batch.numRows; row += rowsPerBatch)
+          found.push(batch.slice(row, row + rowsPerBatch));
       const [first] = found;
       if (!first) throw new Error('no batch came');
       const schema = remoteSchema(first.schema);
-      const { surplus = 0 } = this.options;
       const batches = found.filter((b) => b.numRows > 0).map((batch) => batchMessage(schema, batch, surplus));
       const result = { schema: schemaMessage(schema), batches };
       if (kept) this.#encoded.set(key, result);
