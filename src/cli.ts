@@ -171,7 +171,11 @@ common(verb('validate', 'check silver rows and findings against the OCSF schema'
   });
 
 common(
-  verb('doctor', 'look at everything that a run depends on, and say what to do about what is missing', `${npm} doctor`),
+  verb(
+    'doctor',
+    'look at everything that a run depends on, and say what to do about what is missing',
+    `${npm} doctor --json`,
+  ),
 ).action(async (options: Common) => {
   const { doctorVerb } = await import('./verbs/doctor.ts');
   process.exitCode = await doctorVerb(options);
