@@ -76,12 +76,17 @@ export class RemoteEngine implements Engine {
     const timer = timeout === undefined ? undefined : setTimeout(() => late.abort(), timeout * 1000);
     const repeatable = isRepeatable(statement);
     try {
-      yield* this.session.run(statement, {
+      const batches = this.session.run(statement, {
         signal: signal ? AbortSignal.any([signal, late.signal]) : late.signal,
         repeatable,
         values,
         timeout,
       });
+      for await (const batch of batches) {
+        // The time that whoever reads the rows takes is not the statement's.
+        clearTimeout(timer);
+        yield batch;
+      }
     } catch (error) {
       if (signal?.aborted) throw error;
       throw late.signal.aborted ? this.#overdue(statement) : this.#refusal(error, statement, repeatable);
@@ -92,7 +97,7 @@ export class RemoteEngine implements Engine {
 
   #overdue(statement: string): EngineError {
     return new EngineError(
-      `The statement took longer than ${this.#kind.timeout} seconds and was cancelled: raise engine.timeout, or give ${this.#kind.title} more to work with.`,
+      `The statement took longer than ${this.#kind.timeout} s and was cancelled: raise engine.timeout, or give ${this.#kind.title} more to work with.`,
       { statement },
     );
   }

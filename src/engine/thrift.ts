@@ -72,6 +72,11 @@ export class ThriftError extends Error {
 const LAST_GOOD_STATUS = 2;
 const FINISHED = 2;
 const WAITING = [0, 1, 7];
+const ENDED = new Map<number | undefined, string>([
+  [3, 'was cancelled'],
+  [4, 'was closed'],
+  [8, 'took longer than engine.timeout'],
+]);
 const ARROW_SET = 0;
 const URL_SET = 3;
 const FIRST_PAGE = 2_000;
@@ -297,7 +302,7 @@ export class ThriftSession implements AsyncDisposable {
       if (state.operationState === FINISHED) return state.hasResultSet ?? operationHandle.hasResultSet;
       if (state.operationState === undefined || !WAITING.includes(state.operationState))
         throw new ThriftError(
-          state.displayMessage ?? state.errorMessage ?? `the operation ended in state ${state.operationState}`,
+          state.displayMessage ?? state.errorMessage ?? `the statement ${ENDED.get(state.operationState) ?? 'failed'}`,
           state.sqlState,
         );
       state = undefined;

@@ -368,7 +368,7 @@ describe('what a statement says', () => {
     await using remote = await warehouse({}, { timeout: 1 });
     remote.stand.answer({ pattern: /slow/, sql: 'SELECT 1', takes: 60_000 });
     await expect(remote.engine.execute('SELECT slow')).rejects.toThrow(
-      /^The statement took longer than 1 seconds and was cancelled: raise engine\.timeout/,
+      /^The statement took longer than 1 s and was cancelled: raise engine\.timeout/,
     );
     expect(remote.stand.statements).toMatchObject([{ cancelled: true, timeout: 1 }]);
     expect(await batchesOf(remote.engine, 'SELECT 1')).toHaveLength(1);
