@@ -7,6 +7,12 @@ import { open, UserError } from '../src/index.ts';
 import { checkManifest, readManifest } from '../src/manifest.ts';
 import { folder, write } from './given/lakehouse.ts';
 
+const warehouse = {
+  type: 'databricks',
+  host: 'dbc-1.cloud.databricks.com',
+  path: '/sql/1.0/warehouses/a',
+  catalog: 'c',
+};
 const good = {
   engine: { type: 'duckdb', path: 'lakehouse.duckdb' },
   bronze: { cloudtrail: { path: 'logs/*.json.gz' } },
@@ -125,6 +131,16 @@ describe('a mistake is named with its place and what would be right:', () => {
       'a size without a unit',
       { ...good, engine: { ...good.engine, memory: '2' } },
       one('engine.memory: a size such as "2GB"'),
+    ],
+    [
+      'a duration in words',
+      { ...good, engine: { ...warehouse, timeout: '30 minutes' } },
+      one('engine.timeout: a duration such as "90s", "30m" or "2h"'),
+    ],
+    [
+      'a secret in the manifest itself, which is not repeated',
+      { ...good, engine: { ...warehouse, token: 'dapi0123' } },
+      one('engine.token: expected an object'),
     ],
     ['no threads', { ...good, engine: { ...good.engine, threads: 0 } }, one('engine.threads: must be above 0')],
     ['a list instead of a manifest', [], one('the top level: expected an object')],
