@@ -6,7 +6,7 @@ export default defineConfig({
     include: ['test/spark/**/*.spark.ts'],
     globalSetup: 'test/spark/setup.ts',
     fileParallelism: false,
-    testTimeout: 600_000,
-    hookTimeout: 600_000,
+    testTimeout: 900_000,
+    hookTimeout: 1_800_000,
   },
 });

@@ -56,6 +56,15 @@ export interface Lakehouse extends AsyncDisposable {
   close(): Promise<void>;
 }
 
+const RUN_FIRST = 'run the pipeline first (npm run pipeline).';
+
+/** The engine; throws where a lakehouse is to be there and none is. */
+async function existing(engine: Engine, where: string, mustExist: boolean): Promise<Engine> {
+  if (!mustExist || (await engine.tables()).length > 0) return engine;
+  await engine[Symbol.asyncDispose]();
+  throw new UserError(`There is no lakehouse ${where} yet: ${RUN_FIRST}`);
+}
+
 async function openEngine(
   manifest: Manifest,
   { readOnly = false, mustExist = false, wait = 0, signal }: OpenOptions,
@@ -63,16 +72,15 @@ async function openEngine(
   const { engine, folder } = manifest;
   if (engine.type === 'spark') {
     const { openSpark, sparkOptions } = await import('./engine/spark.ts');
-    return openSpark({ ...sparkOptions(engine, folder), signal });
+    return existing(await openSpark({ ...sparkOptions(engine, folder), signal }), 'on Spark', mustExist);
   }
   if (engine.type === 'databricks') {
     const { databricksOptions, openDatabricks } = await import('./engine/databricks.ts');
-    return openDatabricks({ ...databricksOptions(engine, folder), signal });
+    return existing(await openDatabricks({ ...databricksOptions(engine, folder), signal }), 'on Databricks', mustExist);
   }
   const path = engine.path === ':memory:' ? engine.path : resolve(folder, engine.path);
   const missing = readOnly && !existsSync(path);
-  if (missing && mustExist)
-    throw new UserError(`There is no lakehouse ${path} yet: run the pipeline first (npm run pipeline).`);
+  if (missing && mustExist) throw new UserError(`There is no lakehouse ${path} yet: ${RUN_FIRST}`);
   return openDuckDB({
     path: missing ? ':memory:' : path,
     readOnly: readOnly && !missing,

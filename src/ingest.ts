@@ -1,17 +1,18 @@
-import { mkdtemp, readdir, rm, stat, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { writeFile } from 'node:fs/promises';
 import { join as joinPath } from 'node:path';
 import { decode, decodeToNdjson } from './bronze/decode.ts';
 import type { Expectation } from './bronze/expectations.ts';
 import { type BatchSize, grouped, inspect, isOdd, type ListedFile, type NewFile, slices } from './bronze/files.ts';
 import { FAIL, type FileGroup } from './bronze/read.ts';
 import { flowNames } from './bronze/sniff.ts';
-import { isAlive } from './engine/lock.ts';
+import { type Engine, rows } from './engine/engine.ts';
 import { EngineError, UserError } from './errors.ts';
 import { type Journal, message, type StageResult, type Unmet, unmet } from './journal.ts';
+import { type Landing, landingOf } from './landing.ts';
 import { changedFiles, type Entry, entry, knownHashes, ledgerStatements } from './ledger.ts';
-import { arrivalStatements, settlement } from './plan.ts';
-import { quarantinedFiles, storedRecords } from './quarantine.ts';
+import { arrivalStatements, type Batch, settlement, storedByFile } from './plan.ts';
+import { quarantinedFiles, stillThere, storedRecords } from './quarantine.ts';
+import { scratch } from './scratch.ts';
 import type { BronzeStage } from './stage.ts';
 
 /** What a source's stage has to take in. */
@@ -24,26 +25,6 @@ export interface Intake {
   readonly replay: boolean;
   readonly size: BatchSize;
   readonly expected: readonly Expectation[];
-}
-
-const SCRATCH = 'ocsf-medallion-';
-const HOUR = 3_600_000;
-
-/** A folder for what the decoder writes. */
-async function scratch(): Promise<AsyncDisposable & { readonly path: string }> {
-  const path = await mkdtemp(joinPath(tmpdir(), `${SCRATCH}${process.pid}-`));
-  return { path, [Symbol.asyncDispose]: () => rm(path, { recursive: true, force: true }) };
-}
-
-/** Removes the folders that killed runs left behind. */
-export async function clearScratch(): Promise<void> {
-  for (const name of await readdir(tmpdir()).catch(() => [])) {
-    const pid = name.startsWith(SCRATCH) ? Number(name.slice(SCRATCH.length).split('-')[0]) : 0;
-    if (!(pid > 0) || isAlive(pid)) continue;
-    const info = await stat(joinPath(tmpdir(), name)).catch(() => undefined);
-    // A process of another container that shares this folder is not seen here: what is young may be its own.
-    if (info && Date.now() - info.mtimeMs > HOUR) await rm(joinPath(tmpdir(), name), { recursive: true, force: true });
-  }
 }
 
 /** Whether a fault has this reason, maybe with more after a colon. */
@@ -59,7 +40,8 @@ export async function ingest(journal: Journal, intake: Intake, result: StageResu
   const { source } = stage;
   const counts = journal.result.files;
   const changed = await changedFiles(journal.engine, source.source, listed);
-  const held = intake.replay ? await quarantinedFiles(journal.engine, source.source) : { there: [], gone: [] };
+  const refused = await quarantinedFiles(journal.engine, source.source);
+  const held = intake.replay ? await stillThere(refused) : { there: [], gone: [] };
   const again = new Set(held.there.map((file) => file.path));
   const todo = [...changed.filter((file) => !again.has(file.path)), ...held.there];
   counts.unchanged += listed.filter((file) => !again.has(file.path)).length - (todo.length - held.there.length);
@@ -71,7 +53,8 @@ export async function ingest(journal: Journal, intake: Intake, result: StageResu
     journal.tell({ kind: 'progress', name: stage.name, done });
   };
   const header = intake.format === undefined ? undefined : flowNames(intake.format.replace(/[${}]/g, ''));
-  const intoBronze = taker(journal, intake, result, header, progress);
+  await using landing = await landingOf(journal.engine);
+  const intoBronze = taker(journal, landing, intake, { result, header, refusedBefore: new Set(refused), progress });
 
   for (const slice of slices(todo, size)) {
     const inspected = await inspect(slice);
@@ -132,6 +115,11 @@ async function kindOf(file: NewFile, content: 'json' | 'text'): Promise<'json' |
   return 'text';
 }
 
+async function counts(engine: Engine, statement: string): Promise<Map<string, number>> {
+  const found = await rows<{ file: string; records: bigint }>(engine, statement);
+  return new Map(found.map((r) => [r.file, Number(r.records)]));
+}
+
 async function note(journal: Journal, stage: BronzeStage, entries: readonly Entry[]): Promise<void> {
   if (entries.length === 0) return;
   await journal.batch((batch) =>
@@ -139,82 +127,96 @@ async function note(journal: Journal, stage: BronzeStage, entries: readonly Entr
   );
 }
 
+interface Taking {
+  readonly result: StageResult;
+  /** Names of a flow log's fields where a file has none. */
+  readonly header: readonly string[] | undefined;
+  /** Files with records in quarantine before the run. */
+  readonly refusedBefore: ReadonlySet<string>;
+  readonly progress: (files: number) => void;
+}
+
 function taker(
   journal: Journal,
+  landing: Landing,
   { stage, expected }: Intake,
-  result: StageResult,
-  header: readonly string[] | undefined,
-  progress: (files: number) => void,
+  { result, header, refusedBefore, progress }: Taking,
 ) {
   const { engine } = journal;
 
-  /** One batch: records, quarantine and ledger rows appear together or not at all. */
-  async function takeIn(group: FileGroup, byPath: ReadonlyMap<string, Entry['file']>): Promise<void> {
-    const counts = async (statement: string): Promise<Map<string, number>> =>
-      new Map(
-        (await journal.rows<{ file: string; records: bigint }>(statement)).map((r) => [r.file, Number(r.records)]),
+  /** Reads a group of files where they land and sorts the records out: those that are refused and, but the first of each, those that are the same. */
+  async function settle(group: FileGroup, batch: Batch) {
+    const { dialect } = landing.engine;
+    const ask = <T extends Record<string, unknown>>(statement: string): Promise<T[]> =>
+      rows<T>(landing.engine, statement);
+    const execute = async (statements: readonly string[]): Promise<void> => {
+      for (const statement of statements) await landing.engine.execute(statement);
+    };
+    const steps = settlement(stage, group, batch, dialect);
+    await execute(arrivalStatements(stage, group, batch, dialect, expected));
+    const toDecode = await ask<{ file: string }>(steps.toDecode);
+    if (toDecode.length > 0)
+      throw new EngineError(`must be decoded: ${toDecode.map((r) => r.file).join(', ')}`, { ofData: true });
+    if (steps.needsNumbers) await execute([steps.numberLines]);
+    await execute([steps.newcomers]);
+    const [newcomers] = await ask<{ n: bigint }>(steps.countNewcomers);
+    if (Number(newcomers?.n) > 0) await execute([steps.rememberShapes]);
+    await execute(expected.filter((e) => e.settled && e.otherwise !== 'warn').map(steps.refuse));
+    const refusals = await ask<{ fault: string; records: bigint; example: string }>(steps.refusals);
+    for (const { name, reason } of refusals.length > 0 ? expected : []) {
+      const mine = refusals.filter(({ fault }) => isFor(fault.slice(FAIL.length), reason));
+      const records = mine.reduce((sum, refusal) => sum + Number(refusal.records), 0);
+      if (!mine[0]) continue;
+      unmet(result, name, 'fail', records);
+      throw new EngineError(
+        `expectation ${name} not met by ${records} records, so nothing of their batch was taken in: ${mine[0].fault.slice(FAIL.length)} (${mine[0].example})`,
       );
+    }
+    const read = await counts(landing.engine, steps.records);
+    const quarantined = await counts(landing.engine, steps.quarantined);
+    const ignored = await counts(landing.engine, steps.ignored);
+    const refused = quarantined.size === 0 ? [] : await ask<{ fault: string; records: bigint }>(steps.reasons);
+    if (quarantined.size > 0) await execute([steps.toQuarantine]);
+    if (quarantined.size + ignored.size > 0) await execute([steps.dropFaulty]);
+    const kept = await counts(landing.engine, storedByFile(stage, batch, dialect));
+    await execute([steps.suspects]);
+    const [suspects] = await ask<{ n: bigint }>(steps.countSuspects);
+    if (Number(suspects?.n) > 0) await execute([steps.dropDuplicates]);
+    const missed: Unmet[] = [];
+    for (const { name, otherwise, holds, reason } of expected) {
+      const records =
+        otherwise === 'warn'
+          ? Number((await ask<{ records: bigint }>(steps.unmet(holds)))[0]?.records ?? 0)
+          : refused.reduce((sum, r) => sum + (isFor(r.fault, reason) ? Number(r.records) : 0), 0);
+      if (records > 0) missed.push({ name, action: otherwise, records });
+    }
+    return { read, kept, quarantined, ignored, missed };
+  }
+
+  /** One batch: records, quarantine and ledger rows appear together or not at all; the rows of the ledger say that it is there. */
+  async function takeIn(group: FileGroup, byPath: ReadonlyMap<string, Entry['file']>): Promise<void> {
     const { entries, missed } = await journal.batch(async (batch) => {
-      const steps = settlement(stage, group, batch, engine.dialect);
-      await journal.execute(arrivalStatements(stage, group, batch, engine.dialect, expected));
-      const toDecode = await journal.rows<{ file: string }>(steps.toDecode);
-      if (toDecode.length > 0)
-        throw new EngineError(`must be decoded: ${toDecode.map((r) => r.file).join(', ')}`, { ofData: true });
-      if (steps.needsNumbers) await journal.execute([steps.numberLines]);
-      await journal.execute([steps.newcomers]);
-      const [newcomers] = await journal.rows<{ n: bigint }>(steps.countNewcomers);
-      if (Number(newcomers?.n) > 0) await journal.execute([steps.rememberShapes]);
-      for (const one of expected.filter((e) => e.settled && e.otherwise !== 'warn'))
-        await journal.execute([steps.refuse(one)]);
-      const refusals = await journal.rows<{ fault: string; records: bigint; example: string }>(steps.refusals);
-      for (const { name, reason } of refusals.length > 0 ? expected : []) {
-        const mine = refusals.filter(({ fault }) => isFor(fault.slice(FAIL.length), reason));
-        const records = mine.reduce((sum, refusal) => sum + Number(refusal.records), 0);
-        if (!mine[0]) continue;
-        unmet(result, name, 'fail', records);
-        throw new EngineError(
-          `expectation ${name} not met by ${records} records, so nothing of their batch was taken in: ${mine[0].fault.slice(FAIL.length)} (${mine[0].example})`,
-        );
-      }
-      const read = await counts(steps.records);
-      const quarantined = await counts(steps.quarantined);
-      const ignored = await counts(steps.ignored);
-      const refused =
-        quarantined.size === 0 ? [] : await journal.rows<{ fault: string; records: bigint }>(steps.reasons);
-      await journal.execute([steps.leaveQuarantine]);
-      if (quarantined.size > 0) await journal.execute([steps.toQuarantine]);
-      if (quarantined.size + ignored.size > 0) await journal.execute([steps.dropFaulty]);
-      const before = await counts(steps.stored);
-      await journal.execute([steps.suspects]);
-      const [suspects] = await journal.rows<{ n: bigint }>(steps.countSuspects);
-      if (Number(suspects?.n) > 0) await journal.execute([steps.dropDuplicates]);
-      const stored = Number(suspects?.n) > 0 ? await counts(steps.stored) : before;
-      const missed: Unmet[] = [];
-      for (const { name, otherwise, holds, reason } of expected) {
-        const records =
-          otherwise === 'warn'
-            ? Number((await journal.rows<{ records: bigint }>(steps.unmet(holds)))[0]?.records ?? 0)
-            : refused.reduce((sum, r) => sum + (isFor(r.fault, reason) ? Number(r.records) : 0), 0);
-        if (records > 0) missed.push({ name, action: otherwise, records });
-      }
+      await landing.clear(stage);
+      const { read, kept, quarantined, ignored, missed } = await settle(group, batch);
+      await landing.carry(stage);
       await journal.execute(journal.unmetStatements(stage.name, missed));
+      const stored = await counts(engine, storedByFile(stage, batch, engine.dialect));
       const ledger = group.files.flatMap((path): Entry[] => {
         const file = byPath.get(path);
-        return file === undefined
-          ? []
-          : [
-              {
-                file,
-                status: 'ok',
-                records: read.get(path) ?? 0,
-                stored: stored.get(path) ?? 0,
-                duplicates: (before.get(path) ?? 0) - (stored.get(path) ?? 0),
-                quarantined: quarantined.get(path) ?? 0,
-                ignored: ignored.get(path) ?? 0,
-              },
-            ];
+        const n = (found: ReadonlyMap<string, number>): number => found.get(path) ?? 0;
+        if (file === undefined) return [];
+        const duplicates = n(kept) - n(stored);
+        const figures = {
+          records: n(read),
+          stored: n(stored),
+          duplicates,
+          quarantined: n(quarantined),
+          ignored: n(ignored),
+        };
+        return [{ file, status: 'ok', ...figures }];
       });
       await journal.execute(ledgerStatements(engine, stage.source.source, batch, ledger));
+      if (group.files.some((path) => refusedBefore.has(path))) await journal.leaveQuarantine(batch.id);
       return { entries: ledger, missed };
     });
     for (const { name, action, records } of missed) unmet(result, name, action, records);

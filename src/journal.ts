@@ -1,6 +1,8 @@
 import type { Otherwise } from './bronze/expectations.ts';
 import { type Engine, rows } from './engine/engine.ts';
-import { state } from './plan.ts';
+import { EngineError } from './errors.ts';
+import { highestOnly, leaveQuarantine, state, superseded, unfinished, withoutUnfinished } from './plan.ts';
+import { rowsOfJson } from './sql/rows.ts';
 import { call, literal, type Sql, spell, sql } from './sql/sql.ts';
 import { version } from './version.ts';
 
@@ -64,6 +66,9 @@ export const untouched = (name: string): StageResult => ({
   seconds: 0,
 });
 
+/** How often the same may stand in a table of which only the newest counts. */
+const MOST_TIMES = 2;
+
 /** What an error says. */
 export const message = (error: unknown): string => (error instanceof Error ? error.message : String(error));
 
@@ -77,6 +82,8 @@ export class Journal {
   readonly result: RunResult;
   readonly #onEvent: ((event: RunEvent) => void) | undefined;
   #batch = 0;
+  /** Whether rows may be left of a batch that came to no end. */
+  #cutOff = false;
   #change = 0;
   #begun = false;
 
@@ -116,7 +123,7 @@ export class Journal {
     return changed;
   }
 
-  /** Goes on counting where the last run that came to an end, or was killed, left off. */
+  /** Goes on counting where the last run that came to an end, or was killed, left off, and ends what that one began. */
   async load(): Promise<void> {
     const [at] = await this.rows<{ batch: bigint | null; change: bigint | null }>(
       sql`SELECT (SELECT max(batch) FROM ${state.files}) AS batch,
@@ -124,6 +131,27 @@ export class Journal {
     );
     this.#batch = Number(at?.batch ?? 0);
     this.#change = Number(at?.change ?? 0);
+    await this.#clear();
+    if (this.#batch > 0) await this.leaveQuarantine(this.#batch);
+  }
+
+  /** Takes out what is left of batches that came to no end: without their rows in the ledger they are not there. */
+  async #clear(): Promise<void> {
+    const { dialect } = this.engine;
+    const all = (await this.engine.tables()).filter((name) => name.startsWith('bronze.'));
+    const tables = await this.rows<{ name: string }>(unfinished([...all, state.quarantine.name], this.#batch, dialect));
+    for (const { name } of tables) await this.execute([withoutUnfinished(name, this.#batch, dialect)]);
+    this.#cutOff = false;
+  }
+
+  /** Takes out of quarantine what was there of a batch's files before: the last step of a batch, which follows its rows in the ledger. */
+  async leaveQuarantine(batch: number): Promise<void> {
+    const { dialect } = this.engine;
+    const files = await this.rows<{ source: string; file: string }>(superseded(batch, dialect));
+    for (const source of new Set(files.map((one) => one.source))) {
+      const names = files.filter((one) => one.source === source).map((one) => one.file);
+      await this.execute([leaveQuarantine(source, names, batch, dialect)]);
+    }
   }
 
   /** The newest change that is committed. */
@@ -133,10 +161,17 @@ export class Journal {
 
   /** Writes under the next batch number, which is taken only if the transaction commits. */
   async batch<T>(work: (batch: { id: number; runId: string; at: Date }) => Promise<T>): Promise<T> {
+    if (this.#cutOff) await this.#clear();
     const id = this.#batch + 1;
-    const done = await this.#write(() => work({ id, runId: this.runId, at: this.at }));
-    this.#batch = id;
-    return done;
+    try {
+      const done = await this.#write(() => work({ id, runId: this.runId, at: this.at }));
+      this.#batch = id;
+      return done;
+    } catch (error) {
+      // What a file is to blame for shows before anything is written.
+      this.#cutOff = !(error instanceof EngineError && error.ofData);
+      throw error;
+    }
   }
 
   /** Writes under the next change number, which is taken only if the transaction commits. */
@@ -147,27 +182,25 @@ export class Journal {
     return done;
   }
 
-  /** One transaction; the run's first one says that it has begun, so that a killed run leaves a trace. */
+  /** One transaction; before the run's first one it says that it has begun, so that a killed run leaves a trace. */
   async #write<T>(work: () => Promise<T>): Promise<T> {
-    const done = await this.engine.transaction(async () => {
-      if (!this.#begun)
-        await this.execute([
-          this.spell(
-            sql`INSERT INTO ${state.runs} VALUES (${this.runId}, ${version}, ${timestamp(this.at)}, NULL, NULL, NULL)`,
-          ),
-        ]);
-      return work();
-    });
+    if (!this.#begun)
+      await this.execute([
+        this.spell(
+          sql`INSERT INTO ${state.runs} VALUES (${this.runId}, ${version}, ${timestamp(this.at)}, NULL, NULL, NULL)`,
+        ),
+      ]);
     this.#begun = true;
-    return done;
+    return this.engine.transaction(work);
   }
 
   /** Statements that keep what did not meet expectations, for the transaction that wrote it; what refused a transaction is kept at the run's end. */
   unmetStatements(stage: string, unmet: readonly Unmet[]): string[] {
-    return unmet.map(({ name, action, records }) =>
-      this.spell(
-        sql`INSERT INTO ${state.expectations} VALUES (${this.runId}, ${stage}, ${name}, ${action}, ${records})`,
-      ),
+    if (unmet.length === 0) return [];
+    const written = unmet.map((one) => ({ run_id: this.runId, stage, ...one }));
+    return this.engine.dialect.append(
+      state.expectations,
+      rowsOfJson(state.expectations.columns, JSON.stringify(written)),
     );
   }
 
@@ -177,24 +210,33 @@ export class Journal {
     if (!this.#begun && busy.length === 0) return;
     const error = this.result.stages.find((s) => s.error)?.error ?? null;
     const { changes, runs, stages, watermarks } = state;
+    const { dialect } = this.engine;
+    const ran = busy.map(({ error = null, unmet: _, ...figures }) => ({ run_id: this.runId, ...figures, error }));
+    const refused = this.result.stages.flatMap((s) =>
+      this.unmetStatements(s.name, s.unmet?.filter((u) => u.action === 'fail') ?? []),
+    );
     await this.#write(async () => {
+      if (ran.length > 0) await this.execute(dialect.append(stages, rowsOfJson(stages.columns, JSON.stringify(ran))));
+      await this.execute(refused);
+      const [seen] = await this.rows<{ by_all: bigint | null }>(
+        sql`SELECT min(position) AS by_all FROM (SELECT stage, max(position) AS position FROM ${watermarks} WHERE input = 'changes' GROUP BY stage) AS positions`,
+      );
+      const [old] = await this.rows<{ n: bigint }>(
+        sql`SELECT count(*) AS n FROM ${changes} WHERE id <= ${Number(seen?.by_all ?? 0)}`,
+      );
+      if (Number(old?.n) > 0)
+        await this.execute([this.spell(sql`DELETE FROM ${changes} WHERE id <= ${Number(seen?.by_all ?? 0)}`)]);
+      for (const [table, column] of [
+        [changes, 'id'],
+        [watermarks, 'position'],
+      ] as const) {
+        const { counts, statements } = highestOnly(table, column, dialect);
+        const [count] = await this.rows<{ there: bigint; wanted: bigint }>(counts);
+        if (Number(count?.there) > MOST_TIMES * Number(count?.wanted)) await this.execute(statements);
+      }
       await this.execute([
         this.spell(
           sql`UPDATE ${runs} SET ended_at = ${timestamp(new Date())}, ok = ${this.result.ok}, error = ${error} WHERE run_id = ${this.runId}`,
-        ),
-        ...busy.map((s) =>
-          this.spell(
-            sql`INSERT INTO ${stages} VALUES (${this.runId}, ${s.name}, ${s.rows_in}, ${s.rows_out}, ${s.rows_quarantined}, ${s.seconds}, ${s.error ?? null})`,
-          ),
-        ),
-        ...this.result.stages.flatMap((s) =>
-          this.unmetStatements(s.name, s.unmet?.filter((u) => u.action === 'fail') ?? []),
-        ),
-        this.spell(
-          sql`DELETE FROM ${changes} WHERE id <= (SELECT min(position) FROM ${watermarks} WHERE input = 'changes')`,
-        ),
-        this.spell(
-          sql`DELETE FROM ${changes} WHERE EXISTS (SELECT 1 FROM ${changes} AS later WHERE later.relation = ${changes}.relation AND later.hour = ${changes}.hour AND later.id > ${changes}.id)`,
         ),
       ]);
     });

@@ -13,9 +13,10 @@ import type { SilverExpectation } from './silver/expectations.ts';
 import { mappings } from './silver/index.ts';
 import { classOfRow, type Mapping, ROUTED, withRawData } from './silver/mapping.ts';
 import { silverStages } from './silver/stages.ts';
-import type { Dialect, Table } from './sql/dialect.ts';
+import type { Dialect, Span, Table } from './sql/dialect.ts';
 import { hashOf } from './sql/hash.ts';
-import { identifier, join, list, literal, type Relation, type Resolve, type Sql, spell, sql } from './sql/sql.ts';
+import { rowsOfJson } from './sql/rows.ts';
+import { call, identifier, join, list, literal, type Relation, type Resolve, type Sql, spell, sql } from './sql/sql.ts';
 import type { BronzeStage, Feed, RangeStage, SilverStage, Stage, ViewStage } from './stage.ts';
 
 /** The stages of a manifest, each after what it reads. */
@@ -145,7 +146,7 @@ function makePipeline(manifest: Chosen): Pipeline {
   const bronze = Object.keys(manifest.bronze).map((name): BronzeStage => {
     const source = sources[name];
     if (!source) throw new UserError(`There is no source "${name}"; valid: ${Object.keys(sources).join(', ')}`);
-    const bronzeTable = { name: source.name, columns: bronzeColumns, cluster: ['time'] };
+    const bronzeTable = { name: source.name, columns: bronzeColumns, cluster: ['time', 'batch'] };
     return { kind: 'bronze', name: source.name, source, table: bronzeTable, inputs: [], hash: hashOf(bronzeTable) };
   });
   const wished = mappings.map((m) => (manifest.bronze[m.source.source]?.raw_data ? withRawData(m) : m));
@@ -310,22 +311,29 @@ export function rangeRows(stage: RangeStage, ranges: readonly Range[] | 'all' | 
   return sql`SELECT * FROM (${raw(ranged.replaceAll(WITHIN_INPUT, input))}) AS output WHERE ${within(identifier(stage.time), ranges)}`;
 }
 
-/** Every table that a run writes: the pipeline's own and those of the stages, and others. */
-export function writtenTables(pipeline: Pipeline, others: readonly Table[]): Table[] {
-  const tables = [
-    ...Object.values(state),
-    ...others,
-    ...pipeline.bronze.map((s) => s.table),
-    ...pipeline.silver.map((s) => s.table),
-    ...pipeline.ranges.map((s) => s.table),
-  ];
-  return [...new Map(tables.map((t) => [t.name, t])).values()];
-}
+const text = (statement: Sql, dialect: Dialect): string => spell(statement, dialect);
 
-/** Everything that must exist before a run: schemas, the pipeline's own tables, tables of the stages. */
-export const preparation = (pipeline: Pipeline, others: readonly Table[], dialect: Dialect): string[] => [
+/** The tables of a pipeline's stages, some more than once. */
+export const tablesOf = ({ bronze, silver, ranges }: Pipeline): Table[] =>
+  [...bronze, ...silver, ...ranges].map((stage) => stage.table);
+
+/** Every table that a run writes: the pipeline's own and those of the stages, and others. */
+export const writtenTables = (pipeline: Pipeline, others: readonly Table[]): Table[] => {
+  const tables = [...Object.values(state), ...others, ...tablesOf(pipeline)];
+  return [...new Map(tables.map((t) => [t.name, t])).values()];
+};
+
+/** Makes what must exist before a run and is not there: schemas, the pipeline's own tables, tables of the stages. */
+export const preparation = (
+  pipeline: Pipeline,
+  others: readonly Table[],
+  dialect: Dialect,
+  there: ReadonlySet<string> = new Set(),
+): string[] => [
   ...['pipeline', 'bronze', 'silver', 'gold'].map((name) => dialect.createSchema(name)),
-  ...writtenTables(pipeline, others).map((t) => dialect.createTable(t)),
+  ...writtenTables(pipeline, others)
+    .filter((t) => !there.has(t.name))
+    .map((t) => dialect.createTable(t)),
 ];
 
 /** Creates the views. */
@@ -348,11 +356,44 @@ export const arrivalStatements = (
   expected?: readonly Expectation[],
 ): string[] => dialect.append(stage.table, arrivals(stage.source, group, batch, expected));
 
+/** Which of the tables hold rows of batches after this one, which came to no end. */
+export const unfinished = (tables: readonly string[], last: number, dialect: Dialect): string =>
+  text(
+    join(
+      tables.map((name) => sql`SELECT DISTINCT ${name} AS name FROM ${{ name }} WHERE batch > ${last}`),
+      sql` UNION ALL `,
+    ),
+    dialect,
+  );
+
+/** Takes the rows of batches after this one out again. */
+export const withoutUnfinished = (name: string, last: number, dialect: Dialect): string =>
+  text(sql`DELETE FROM ${{ name }} WHERE batch > ${last}`, dialect);
+
+/** The files of a batch of which the quarantine still holds what an earlier reading left there. */
+export const superseded = (batch: number, dialect: Dialect): string =>
+  text(
+    sql`SELECT DISTINCT q.source AS source, q.file AS file FROM ${state.quarantine} AS q SEMI JOIN (
+  SELECT source, path FROM ${state.files} WHERE batch = ${batch} AND records > 0) AS f ON f.source = q.source AND f.path = q.file
+WHERE q.batch < ${batch}`,
+    dialect,
+  );
+
+/** What is read again leaves the quarantine: what is still wrong with it is there as of this batch. */
+export const leaveQuarantine = (source: string, files: readonly string[], batch: number, dialect: Dialect): string =>
+  text(
+    sql`DELETE FROM ${state.quarantine} WHERE source = ${source} AND batch < ${batch} AND file IN (${list(files)})`,
+    dialect,
+  );
+
+/** How many of a batch's records each file has in bronze. */
+export const storedByFile = (stage: BronzeStage, batch: Batch, dialect: Dialect): string =>
+  text(sql`SELECT file, count(*) AS records FROM ${stage.source} WHERE batch = ${batch.id} GROUP BY file`, dialect);
+
 const SUSPECTS = 'suspects';
 const NEWCOMERS = 'newcomers';
-const text = (statement: Sql, dialect: Dialect): string => spell(statement, dialect);
 
-/** Statements that settle a batch after its records arrived, with what each is for. DuckDB only: they delete by row id. */
+/** Statements that settle a batch after its records arrived, with what each is for. Only where files are read: they delete by row id. */
 export function settlement(stage: BronzeStage, group: FileGroup, batch: Batch, dialect: Dialect) {
   const bronze = stage.source;
   const mine = sql`batch = ${batch.id}`;
@@ -399,7 +440,6 @@ WHERE ${mine} AND fault IS NULL AND shape NOT IN (SELECT shape FROM ${shapes}) G
       dialect,
     ),
     ignored: text(sql`${byFile} AND starts_with(fault, ${IGNORED}) GROUP BY file`, dialect),
-    stored: text(sql`${byFile} GROUP BY file`, dialect),
     numberLines: text(
       sql`UPDATE ${bronze} AS b SET position = b.position - f.first + 1
 FROM (SELECT file, min(position) AS first FROM ${bronze} WHERE ${mine} GROUP BY file) AS f WHERE b.file = f.file AND b.${mine}`,
@@ -409,11 +449,6 @@ FROM (SELECT file, min(position) AS first FROM ${bronze} WHERE ${mine} GROUP BY 
     toQuarantine: text(
       sql`INSERT INTO ${state.quarantine} SELECT ${bronze.source}, file, position, fault, left(coalesce(raw, 'null'), 65536), batch, run_id, ingested_at
 FROM ${bronze} WHERE ${mine} AND fault IS NOT NULL AND NOT starts_with(fault, ${IGNORED})`,
-      dialect,
-    ),
-    /** What is read again leaves the quarantine: what is still wrong with it comes back. */
-    leaveQuarantine: text(
-      sql`DELETE FROM ${state.quarantine} WHERE source = ${bronze.source} AND file IN (${list(group.files)})`,
       dialect,
     ),
     dropFaulty: text(sql`DELETE FROM ${bronze} WHERE ${mine} AND fault IS NOT NULL`, dialect),
@@ -438,45 +473,58 @@ FROM ${bronze} WHERE ${mine} AND fault IS NOT NULL AND NOT starts_with(fault, ${
   };
 }
 
-/** Routes bronze rows of some batches, or of those in a range of event time, to their classes, so that each mapping finds its own. */
-export function routeStatement(
-  stage: BronzeStage,
-  from: number,
-  until: number,
-  dialect: Dialect,
-  range?: Range,
-): string {
-  return text(
-    sql`CREATE OR REPLACE TEMP TABLE ${identifier(ROUTED)} AS
-SELECT uid, time, service, action, hash, raw, ${routing(stage.name)} AS class FROM ${stage.source} WHERE batch > ${from} AND batch <= ${until}${
-      range ? sql` AND ${within(identifier('time'), [range])}` : sql``
-    }`,
+/** Batches of a source: after `from`, up to `until`. */
+export interface Batches {
+  readonly stage: BronzeStage;
+  readonly from: number;
+  readonly until: number;
+}
+
+/** The bronze rows of some batches, or of those in a range of event time, each with its class, so that each mapping finds its own; kept as `ROUTED`. */
+export const routedRows = (batches: readonly Batches[], range?: Range): Sql =>
+  join(
+    batches.map(
+      ({ stage, from, until }) =>
+        sql`SELECT ${stage.source.source} AS source, uid, time, service, action, hash, raw, ${routing(stage.name)} AS class
+FROM ${stage.source} WHERE batch > ${from} AND batch <= ${until}${range ? sql` AND ${within(identifier('time'), [range])}` : sql``}`,
+    ),
+    sql`\nUNION ALL\n`,
+  );
+
+/** What was routed to each class, and within which times. */
+export const routedByClass = (dialect: Dialect): string =>
+  text(
+    sql`SELECT class, count(*) AS n, min(time) AS least, max(time) AS most FROM ${identifier(ROUTED)} GROUP BY class`,
     dialect,
   );
-}
+
+/** Hours since 1970. */
+const hourOf = call<bigint>((f) => f.cast(sql`(time - time % ${HOUR}) / ${HOUR}`, 'long'));
 
 /** Where a backfill cuts its range, so that no piece has more than so many rows: rows of bronze by hour. */
 export const hoursOf = (stage: BronzeStage, range: Range, dialect: Dialect): string =>
   text(
-    sql`SELECT (time - time % ${HOUR}) / ${HOUR} AS hour, count(*) AS n FROM ${stage.source} WHERE ${within(identifier('time'), [range])} GROUP BY ALL`,
+    sql`SELECT ${hourOf} AS hour, count(*) AS n FROM ${stage.source} WHERE ${within(identifier('time'), [range])} GROUP BY ALL`,
     dialect,
   );
 
-/** Statements that take a class's rows of a range out again, the hours that they leave being changed. */
-export const clearRange = (stage: SilverStage, range: Range, id: number, dialect: Dialect): string[] => {
+/** Statements that make a class's rows of a range anew from the routed ones; the hours that rows leave or come into are changed. */
+export const againStatements = (stage: SilverStage, range: Range, id: number, dialect: Dialect): string[] => {
   const own = within(identifier('time'), [range]);
+  const rows = join(
+    stage.feeds.map((feed) => feed.select),
+    sql`\nUNION ALL\n`,
+  );
   return [
-    changesOf({ name: stage.name }, sql`${stage.table as Relation} WHERE ${own}`, id, dialect),
-    text(sql`DELETE FROM ${stage.table as Relation} WHERE ${own}`, dialect),
+    changesOf(stage, sql`${stage.table as Relation} WHERE ${own}`, id, dialect),
+    ...dialect.replace(stage.table, own, rows),
+    changesOfRouted(stage, id, dialect),
   ];
 };
 
 /** Says which hours the rows of `from` touch. */
 export const changesOf = (relation: Relation, from: Sql, id: number, dialect: Dialect): string =>
-  text(
-    sql`INSERT INTO ${state.changes} SELECT DISTINCT ${id}, ${relation.name}, (time - time % ${HOUR}) / ${HOUR} FROM ${from}`,
-    dialect,
-  );
+  text(sql`INSERT INTO ${state.changes} SELECT DISTINCT ${id}, ${relation.name}, ${hourOf} FROM ${from}`, dialect);
 
 /** Statements that forget by which definition stages were filled, so that they are filled anew. */
 export const forgetDefinitions = (names: readonly string[], dialect: Dialect): string[] =>
@@ -490,73 +538,152 @@ export function dependants(pipeline: Pipeline, name: string): string[] {
   return [...found];
 }
 
-const spelledFeeds = new WeakMap<Feed, { dialect: Dialect; statements: string[] }>();
+const spelledFeeds = new WeakMap<Feed, { dialect: Dialect; select: Sql }>();
 
-/** Moves the routed rows of one class into its table. */
-export function feedStatements(stage: SilverStage, source: string, dialect: Dialect): string[] {
+/** Moves the routed rows of one class into its table; `times` says within which they lie. */
+export function feedStatements(stage: SilverStage, source: string, dialect: Dialect, times?: Span): string[] {
   return stage.feeds
     .filter((feed) => feed.source.source === source)
     .flatMap((feed) => {
       const before = spelledFeeds.get(feed);
-      if (before?.dialect === dialect) return before.statements;
-      const statements = dialect.merge(stage.table, stage.key, feed.select);
-      spelledFeeds.set(feed, { dialect, statements });
-      return statements;
+      const spelled = before?.dialect === dialect ? before : { dialect, select: raw(spell(feed.select, dialect)) };
+      spelledFeeds.set(feed, spelled);
+      return dialect.merge(stage.table, stage.key, spelled.select, times);
     });
 }
 
-/** Rows that are not committed have the highest row ids. DuckDB only. */
-const UNCOMMITTED = sql`rowid >= 36028797018960000`;
+/** The kept set of the records that a mapping or an expectation refuses. */
+const REFUSED = 'refused';
+/** Rows of the ledger with the counts that they have without the refused records. */
+const COUNTED = 'counted';
 
-/** Statements on the rows that this transaction fed from routed records into a class and that do not meet an expectation. */
-export function judgement(stage: SilverStage, one: SilverExpectation, dialect: Dialect) {
+/** A record that a mapping or an expectation refuses, by its key in bronze. */
+export interface Refused {
+  readonly uid: string;
+  readonly hash: string | null;
+  readonly reason: string;
+}
+
+/** Statements on the rows that the routed records of a source gave to a class and that do not meet an expectation. */
+export function judgement(stage: SilverStage, { source }: BronzeStage, one: SilverExpectation, dialect: Dialect) {
   const { class: name, table } = stage;
-  const some = sql`${UNCOMMITTED} AND NOT coalesce(${one.holds(name, table)}, FALSE)`;
-  const bad = sql`${some} AND EXISTS (
-  SELECT 1 FROM ${identifier(ROUTED)} AS r WHERE r.uid = metadata.uid AND r.hash IS NOT DISTINCT FROM raw_data_hash.value)`;
+  const lacking = sql`NOT coalesce(${one.holds(name, table)}, FALSE)`;
+  const some = dialect.uncommitted ? sql`${dialect.uncommitted} AND ${lacking}` : lacking;
+  const bad = sql`${some} AND EXISTS (SELECT 1 FROM ${identifier(ROUTED)} AS r
+  WHERE r.source = ${source.source} AND r.uid = metadata.uid AND r.hash IS NOT DISTINCT FROM raw_data_hash.value)`;
   return {
     /** Whether there are any, also of other sources. */
     some: text(sql`SELECT count(*) AS records FROM ${stage} WHERE ${some}`, dialect),
     count: text(sql`SELECT count(*) AS records FROM ${stage} WHERE ${bad}`, dialect),
-    /** Their records, as `moveToQuarantine` takes them. */
-    refuse: text(
-      sql`CREATE OR REPLACE TEMP TABLE ${identifier(REFUSED)} AS SELECT metadata.uid AS uid, raw_data_hash.value AS hash,
-${`${stage.name}: ${one.reason}: `} || ${one.detail(name, table)} AS reason FROM ${stage} WHERE ${bad}`,
+    /** Their records, as `quarantineRefused` takes them. */
+    refused: text(
+      sql`SELECT metadata.uid AS uid, raw_data_hash.value AS hash, ${`${stage.name}: ${one.reason}: `} || ${one.detail(name, table)} AS reason
+FROM ${stage} WHERE ${bad}`,
       dialect,
     ),
-    remove: text(sql`DELETE FROM ${stage} WHERE ${bad}`, dialect),
   };
 }
 
-/** The temporary table of the records that a mapping or an expectation refuses: uid, hash and reason. */
-export const REFUSED = 'refused';
+/** Statements that take the rows of these records out of a class. */
+export const withoutRefused = (stage: SilverStage, refused: readonly Refused[], dialect: Dialect): string[] =>
+  dialect.remove(stage.table, stage.key, rowsOfJson(keyColumns, JSON.stringify(refused)));
 
-/** Statements that move the refused records of a source from bronze to quarantine, and their counts with them. */
-export function quarantineRefused({ source }: BronzeStage, dialect: Dialect): string[] {
+/** Statements that take out of a class what the routed records of a source gave to it, where the engine does not do that by itself. */
+export const withoutRouted = (stage: SilverStage, { source }: BronzeStage, dialect: Dialect): string[] =>
+  dialect.uncommitted
+    ? []
+    : dialect.remove(
+        stage.table,
+        stage.key,
+        sql`SELECT uid, hash FROM ${identifier(ROUTED)} WHERE source = ${source.source} AND class = ${stage.class}`,
+      );
+
+const keyColumns = [
+  { name: 'uid', type: 'text' },
+  { name: 'hash', type: 'text' },
+] as const;
+
+/** Keeps the refused records at hand for `quarantineRefused`. */
+export const keepRefused = (refused: readonly Refused[], dialect: Dialect): string[] =>
+  dialect.keep(REFUSED, rowsOfJson([...keyColumns, { name: 'reason', type: 'text' }], JSON.stringify(refused)));
+
+/** The batches of a source in which the refused records came. */
+export const refusedBatches = ({ source }: BronzeStage, dialect: Dialect): string =>
+  text(
+    sql`SELECT DISTINCT b.batch AS batch FROM ${source} AS b SEMI JOIN ${identifier(REFUSED)} AS bad ON bad.uid = b.uid AND bad.hash IS NOT DISTINCT FROM b.hash`,
+    dialect,
+  );
+
+/** Statements that move the refused records of a source from bronze to quarantine, and their counts with them. Bronze is last: until then a rerun finds the same records, and writes the same. */
+export function quarantineRefused(
+  { source, table }: BronzeStage,
+  batches: readonly number[],
+  dialect: Dialect,
+): string[] {
   const same = sql`bad.uid = b.uid AND bad.hash IS NOT DISTINCT FROM b.hash`;
-  const found = sql`${source} AS b JOIN ${identifier(REFUSED)} AS bad ON ${same}`;
+  const theirs = sql`source = ${source.source} AND batch IN (${list(batches)})`;
+  const figures: Readonly<Record<string, Sql>> = {
+    stored: sql`CASE WHEN n.stored IS NULL THEN f.stored ELSE n.stored END`,
+    quarantined: sql`CASE WHEN n.stored IS NULL THEN f.quarantined ELSE f.records - f.duplicates - f.ignored - n.stored END`,
+  };
+  const counted = state.files.columns.map(
+    ({ name }) => sql`${figures[name] ?? identifier('f', name)} AS ${identifier(name)}`,
+  );
   return [
-    sql`INSERT INTO ${state.quarantine} SELECT ${source.source}, b.file, b.position, bad.reason, left(b.raw, 65536), b.batch, b.run_id, b.ingested_at FROM ${found}`,
-    sql`UPDATE ${state.files} AS f SET stored = f.stored - n.records, quarantined = f.quarantined + n.records
-FROM (SELECT b.file, b.batch, count(*) AS records FROM ${found} GROUP BY ALL) AS n
-WHERE f.source = ${source.source} AND f.path = n.file AND f.batch = n.batch`,
-    sql`DELETE FROM ${source} WHERE rowid IN (SELECT b.rowid FROM ${found})`,
-    sql`DROP TABLE ${identifier(REFUSED)}`,
-  ].map((statement) => text(statement, dialect));
+    ...dialect.merge(
+      state.quarantine,
+      ['source', 'file', 'position', 'batch'],
+      sql`SELECT ${source.source} AS source, b.file AS file, b.position AS position, bad.reason AS reason, left(b.raw, 65536) AS text,
+  b.batch AS batch, b.run_id AS run_id, b.ingested_at AS quarantined_at FROM ${source} AS b JOIN ${identifier(REFUSED)} AS bad ON ${same}`,
+    ),
+    ...dialect.keep(
+      COUNTED,
+      sql`SELECT ${join(counted, sql`, `)} FROM (SELECT * FROM ${state.files} WHERE ${theirs}) AS f LEFT JOIN (
+  SELECT b.file AS file, b.batch AS batch, count(*) - count(bad.uid) AS stored FROM ${source} AS b LEFT JOIN ${identifier(REFUSED)} AS bad ON ${same}
+  WHERE b.batch IN (${list(batches)}) GROUP BY b.file, b.batch HAVING count(bad.uid) > 0) AS n ON n.file = f.path AND n.batch = f.batch`,
+    ),
+    ...dialect.replace(state.files, theirs, sql`SELECT * FROM ${identifier(COUNTED)}`),
+    ...dialect.remove(table, ['uid', 'hash'], sql`SELECT uid, hash FROM ${identifier(REFUSED)}`),
+    ...dialect.drop(COUNTED),
+    ...dialect.drop(REFUSED),
+  ];
 }
 
 /** Says which hours of a class the routed rows touched. */
 export const changesOfRouted = (stage: SilverStage, id: number, dialect: Dialect): string =>
   changesOf(stage, sql`${identifier(ROUTED)} WHERE class = ${stage.class}`, id, dialect);
 
-/** Statements that set a position of a stage on an input. */
-export const moveWatermark = (stage: string, input: string, position: number, dialect: Dialect): string[] => [
-  text(sql`DELETE FROM ${state.watermarks} WHERE stage = ${stage} AND input = ${input}`, dialect),
-  text(sql`INSERT INTO ${state.watermarks} VALUES (${stage}, ${input}, ${position})`, dialect),
-];
+/** Moves stages on to positions of their inputs. Positions only grow, so the highest counts and the others are cleared away now and then. */
+export const moveWatermarks = (
+  moves: readonly { readonly stage: string; readonly input: string; readonly position: number }[],
+  dialect: Dialect,
+): string[] => dialect.append(state.watermarks, rowsOfJson(state.watermarks.columns, JSON.stringify(moves)));
 
-/** Statements that remember by which definition a stage's table was filled. */
-export const rememberDefinition = (stage: Pick<Stage, 'name' | 'hash'>, dialect: Dialect): string[] => [
-  text(sql`DELETE FROM ${state.definitions} WHERE stage = ${stage.name}`, dialect),
-  text(sql`INSERT INTO ${state.definitions} VALUES (${stage.name}, ${stage.hash})`, dialect),
-];
+/** Statements that remember by which definitions stages were filled; what was remembered of them before is forgotten by then. */
+export const rememberDefinitions = (stages: readonly Pick<Stage, 'name' | 'hash'>[], dialect: Dialect): string[] => {
+  const written = stages.map(({ name, hash }) => ({ stage: name, hash }));
+  if (written.length === 0) return [];
+  return dialect.append(state.definitions, rowsOfJson(state.definitions.columns, JSON.stringify(written)));
+};
+
+const LATEST = 'latest';
+
+/** Of rows that differ in one column only the highest counts: how many are there and wanted, and the statements that clear the others away. */
+export function highestOnly(table: Table & Relation, column: string, dialect: Dialect) {
+  const others = table.columns.filter((c) => c.name !== column).map((c) => identifier(c.name));
+  const selected = table.columns.map(({ name }) =>
+    name === column ? sql`max(${identifier(name)}) AS ${identifier(name)}` : identifier(name),
+  );
+  const highest = sql`SELECT ${join(selected, sql`, `)} FROM ${table as Relation} GROUP BY ${list(others)}`;
+  return {
+    counts: text(
+      sql`SELECT (SELECT count(*) FROM ${table as Relation}) AS there, (SELECT count(*) FROM (${highest}) AS highest) AS wanted`,
+      dialect,
+    ),
+    statements: [
+      ...dialect.keep(LATEST, highest),
+      ...dialect.replace(table, sql`TRUE`, sql`SELECT * FROM ${identifier(LATEST)}`),
+      ...dialect.drop(LATEST),
+    ],
+  };
+}

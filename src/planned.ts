@@ -1,4 +1,5 @@
 import { grouped, inspect, isOdd, listFiles, type NewFile } from './bronze/files.ts';
+import { carriedRecords } from './carried.ts';
 import { type Engine, rows } from './engine/engine.ts';
 import { changedFiles } from './ledger.ts';
 import type { FileSettings, Manifest } from './manifest.ts';
@@ -10,12 +11,14 @@ import {
   pipelineOf,
   type Range,
   rangeRows,
-  routeStatement,
+  routedRows,
   selected,
   state,
   touched,
 } from './plan.ts';
 import { backfillOf, EVER } from './run.ts';
+import { ROUTED } from './silver/mapping.ts';
+import { duckdb } from './sql/duckdb.ts';
 import { list, spell, sql } from './sql/sql.ts';
 
 /** What a plan looks at. */
@@ -52,12 +55,11 @@ const shown = ({ from, until }: Range): string =>
 export async function planOf(manifest: Manifest, engine: Engine, options: PlanOptions = {}): Promise<Planned> {
   const pipeline = pipelineOf(manifest);
   const { dialect } = engine;
+  /** Files are read by an embedded DuckDB where the engine does not read them. */
+  const reading = dialect.readsFiles ? dialect : duckdb;
   const backfill = backfillOf(options);
   const wanted = options.select ? selected(pipeline, options.select) : new Set(allStages(pipeline).map((s) => s.name));
-  const there = await rows<{ name: string }>(
-    engine,
-    `SELECT table_schema || '.' || table_name AS name FROM information_schema.tables`,
-  ).then((found) => new Set(found.map((t) => t.name)));
+  const there = new Set(await engine.tables());
   const known = async <T extends Record<string, unknown>>(table: { name: string }, statement: string): Promise<T[]> =>
     there.has(table.name) ? rows<T>(engine, statement) : [];
   const definitions = new Map(
@@ -103,11 +105,13 @@ export async function planOf(manifest: Manifest, engine: Engine, options: PlanOp
             ? `${fresh.length} new or changed files, ${bytes} bytes`
             : `${listed.length} files unchanged`,
       },
-      () =>
-        grouped(
+      () => [
+        ...grouped(
           inspected.filter((f) => !isOdd(f, stage.source.content)),
           undefined,
-        ).flatMap((group) => arrivalStatements(stage, group, { id: 0, runId: ':run_id', at: new Date(0) }, dialect)),
+        ).flatMap((group) => arrivalStatements(stage, group, { id: 0, runId: ':run_id', at: new Date(0) }, reading)),
+        ...(dialect.readsFiles ? [] : carriedRecords(stage, ':records', undefined, dialect)),
+      ],
     );
   }
   for (const stage of pipeline.silver) {
@@ -133,7 +137,10 @@ export async function planOf(manifest: Manifest, engine: Engine, options: PlanOp
         stage.feeds.flatMap((feed) => {
           const bronze = pipeline.bronze.find((b) => b.source === feed.source);
           return bronze
-            ? [routeStatement(bronze, 0, 0, dialect), ...feedStatements(stage, feed.source.source, dialect)]
+            ? [
+                ...dialect.keep(ROUTED, routedRows([{ stage: bronze, from: 0, until: 0 }])),
+                ...feedStatements(stage, feed.source.source, dialect),
+              ]
             : [];
         }),
     );

@@ -1,70 +1,73 @@
 import { EngineError } from './errors.ts';
 import { type Journal, message } from './journal.ts';
-import { quarantineRefused, REFUSED } from './plan.ts';
+import { keepRefused, quarantineRefused, type Refused, refusedBatches } from './plan.ts';
 import { ROUTED } from './silver/mapping.ts';
-import { identifier, join, list, sql } from './sql/sql.ts';
+import { identifier, list, type Sql, sql } from './sql/sql.ts';
 import type { BronzeStage, SilverStage } from './stage.ts';
 
-interface Refused {
-  readonly id: number;
-  readonly error: string;
-}
+const TRIAL = 'trial';
+const COLUMNS = ['source', 'uid', 'time', 'service', 'action', 'hash', 'raw', 'class'];
 
-const ALL = 'routed_all';
+/** Moves records of a source from bronze to quarantine, within a transaction. */
+export async function moveToQuarantine(
+  journal: Journal,
+  bronze: BronzeStage,
+  refused: readonly Refused[],
+): Promise<void> {
+  const { dialect } = journal.engine;
+  await journal.execute(keepRefused(refused, dialect));
+  const batches = await journal.rows<{ batch: bigint }>(refusedBatches(bronze, dialect));
+  if (batches.length > 0)
+    await journal.execute(
+      quarantineRefused(
+        bronze,
+        batches.map(({ batch }) => Number(batch)),
+        dialect,
+      ),
+    );
+}
 
 /**
  * Finds the routed records of a class that make its mapping fail, by halves, and moves them from bronze to quarantine, so that
- * one hostile record does not stop a class for ever. DuckDB only: it goes by row ids. The number of records moved.
+ * one hostile record does not stop a class for ever. The number of records moved; the others are routed again.
  */
-export async function quarantinePoison(journal: Journal, bronze: BronzeStage, stage: SilverStage): Promise<number> {
-  const selects = stage.feeds
+export async function quarantinePoison(
+  journal: Journal,
+  bronze: BronzeStage,
+  stage: SilverStage,
+  routed: Sql,
+): Promise<number> {
+  const { dialect } = journal.engine;
+  const trials = stage.feeds
     .filter((feed) => feed.source.name === bronze.name)
-    .map((feed) => journal.spell(sql`CREATE OR REPLACE TEMP TABLE ${identifier('trial')} AS ${feed.select}`));
+    .flatMap((feed) => dialect.keep(TRIAL, feed.select));
+  const columns = list(COLUMNS.map((name) => identifier(name)));
+  const numbered = sql`SELECT *, row_number() OVER (ORDER BY uid NULLS LAST, hash NULLS LAST) AS id FROM (${routed}) AS routed WHERE class = ${stage.class}`;
   const refused: Refused[] = [];
-  const look = async (ids: readonly number[]): Promise<void> => {
-    const [from, until] = [ids[0] ?? 0, ids.at(-1) ?? 0];
-    const some = sql`SELECT * FROM ${identifier(ALL)} WHERE class = ${stage.class} AND id BETWEEN ${from} AND ${until}`;
-    await journal.execute([journal.spell(sql`CREATE OR REPLACE TEMP TABLE ${identifier(ROUTED)} AS ${some}`)]);
+  const look = async (from: number, until: number): Promise<void> => {
+    await journal.execute(
+      dialect.keep(ROUTED, sql`SELECT ${columns} FROM (${numbered}) AS numbered WHERE id BETWEEN ${from} AND ${until}`),
+    );
     try {
-      await journal.execute(selects);
+      await journal.execute(trials);
     } catch (error) {
       if (!(error instanceof EngineError && error.ofData)) throw error;
-      if (ids.length === 1) refused.push({ id: from, error: message(error) });
-      else {
-        const half = ids.length >> 1;
-        await look(ids.slice(0, half));
-        await look(ids.slice(half));
+      if (from < until) {
+        const middle = Math.floor((from + until) / 2);
+        await look(from, middle);
+        await look(middle + 1, until);
+        return;
       }
+      const [record] = await journal.rows<{ uid: string; hash: string | null }>(
+        sql`SELECT uid, hash FROM ${identifier(ROUTED)}`,
+      );
+      if (!record) throw error;
+      refused.push({ uid: record.uid, hash: record.hash, reason: `${stage.name}: ${message(error)}` });
     }
   };
-  await journal.execute([
-    journal.spell(
-      sql`CREATE OR REPLACE TEMP TABLE ${identifier(ALL)} AS SELECT *, row_number() OVER () AS id FROM ${identifier(ROUTED)}`,
-    ),
-  ]);
-  const ids = await journal.rows<{ id: bigint }>(
-    sql`SELECT id FROM ${identifier(ALL)} WHERE class = ${stage.class} ORDER BY id NULLS LAST`,
-  );
-  await look(ids.map((row) => Number(row.id)));
-  const reasons = refused.map(({ id, error }) => sql`SELECT ${id} AS id, ${`${stage.name}: ${error}`} AS reason`);
-  if (reasons.length > 0)
-    await journal.changing(() =>
-      journal.execute([
-        journal.spell(
-          sql`CREATE OR REPLACE TEMP TABLE ${identifier(REFUSED)} AS SELECT uid, hash, reason FROM ${identifier(ALL)}
-JOIN (${join(reasons, sql` UNION ALL `)}) AS reasons USING (id)`,
-        ),
-        ...quarantineRefused(bronze, journal.engine.dialect),
-      ]),
-    );
-  const bad = refused.map((one) => one.id);
-  const kept = bad.length === 0 ? sql`TRUE` : sql`id NOT IN (${list(bad)})`;
-  await journal.execute([
-    journal.spell(
-      sql`CREATE OR REPLACE TEMP TABLE ${identifier(ROUTED)} AS SELECT * EXCLUDE (id) FROM ${identifier(ALL)} WHERE ${kept}`,
-    ),
-    journal.spell(sql`DROP TABLE ${identifier(ALL)}`),
-    journal.spell(sql`DROP TABLE IF EXISTS ${identifier('trial')}`),
-  ]);
+  const [all] = await journal.rows<{ n: bigint }>(sql`SELECT count(*) AS n FROM (${numbered}) AS numbered`);
+  await look(1, Number(all?.n ?? 0));
+  if (refused.length > 0) await journal.changing(() => moveToQuarantine(journal, bronze, refused));
+  await journal.execute([...dialect.drop(TRIAL), ...dialect.keep(ROUTED, routed)]);
   return refused.length;
 }

@@ -26,11 +26,7 @@ export interface QuarantineFilter {
 
 /** What is in quarantine, by source, file and position; empty where there is no lakehouse yet. */
 export async function quarantineOf(engine: Engine, filter: QuarantineFilter = {}): Promise<Quarantined[]> {
-  const there = await rows(
-    engine,
-    `SELECT 1 AS one FROM information_schema.tables WHERE table_schema || '.' || table_name = '${state.quarantine.name}'`,
-  );
-  if (there.length === 0) return [];
+  if (!(await engine.tables()).includes(state.quarantine.name)) return [];
   const conditions: Sql[] = [sql`TRUE`];
   if (filter.source !== undefined) conditions.push(sql`source = ${filter.source}`);
   if (filter.reason !== undefined) conditions.push(sql`contains(reason, ${filter.reason})`);
@@ -56,11 +52,8 @@ ORDER BY source NULLS LAST, file NULLS LAST, position NULLS LAST, reason NULLS L
   }));
 }
 
-/** The files of a source with records in quarantine: those that can be read again, and those that are gone. */
-export async function quarantinedFiles(
-  engine: Engine,
-  source: string,
-): Promise<{ there: ListedFile[]; gone: string[] }> {
+/** The files of a source with records in quarantine. */
+export async function quarantinedFiles(engine: Engine, source: string): Promise<string[]> {
   const files = await rows<{ file: string }>(
     engine,
     spell(
@@ -68,9 +61,14 @@ export async function quarantinedFiles(
       engine.dialect,
     ),
   );
+  return files.map(({ file }) => file);
+}
+
+/** Which files can be read again, and which are gone. */
+export async function stillThere(files: readonly string[]): Promise<{ there: ListedFile[]; gone: string[] }> {
   const there: ListedFile[] = [];
   const gone: string[] = [];
-  for (const { file } of files) {
+  for (const file of files) {
     const info = await stat(file).catch(() => undefined);
     if (info?.isFile()) there.push({ path: file, size: info.size, mtime: Math.floor(info.mtimeMs) });
     else gone.push(file);

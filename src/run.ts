@@ -1,10 +1,10 @@
 import { chosenOf, expectationsOf } from './bronze/expectations.ts';
 import { type BatchSize, batchSize, type ListedFile, listFiles } from './bronze/files.ts';
-import { type Engine, rows } from './engine/engine.ts';
+import type { Engine } from './engine/engine.ts';
 import { EngineError, UserError } from './errors.ts';
 import { findings } from './gold/detection.ts';
 import { triage } from './gold/triage.ts';
-import { clearScratch, ingest } from './ingest.ts';
+import { ingest } from './ingest.ts';
 import {
   Journal,
   message,
@@ -18,32 +18,39 @@ import {
 import { judge } from './judge.ts';
 import type { FileSettings, Manifest } from './manifest.ts';
 import {
+  againStatements,
   allStages,
+  type Batches,
   changesOf,
   changesOfRouted,
-  clearRange,
   dependants,
   feedStatements,
   forgetDefinitions,
   hoursOf,
-  moveWatermark,
+  moveWatermarks,
   ownRows,
   type Pipeline,
   pipelineOf,
   preparation,
   type Range,
   rangeRows,
-  rememberDefinition,
-  routeStatement,
+  rememberDefinitions,
+  routedByClass,
+  routedRows,
   selected,
   state,
+  tablesOf,
   touched,
   viewStatements,
+  withoutRouted,
   withRange,
 } from './plan.ts';
 import { quarantinePoison } from './poison.ts';
+import { clearScratch } from './scratch.ts';
 import { sightings } from './silver/dimensions/sightings.ts';
 import { silverExpectations } from './silver/expectations.ts';
+import { ROUTED } from './silver/mapping.ts';
+import type { Span } from './sql/dialect.ts';
 import { hashOf } from './sql/hash.ts';
 import { identifier, join, list, type Relation, type Sql, sql } from './sql/sql.ts';
 import type { BronzeStage, RangeStage, SilverStage, Stage } from './stage.ts';
@@ -65,8 +72,12 @@ export interface RunOptions {
   readonly onEvent?: (event: RunEvent) => void;
 }
 
+/** The rows that a stage of findings or a summary makes, before they are in its table. */
+const FRESH = 'fresh';
 /** The rows that a silver transaction takes at most, if one batch is not larger. */
 const SILVER_ROWS = 400_000;
+/** How long, in milliseconds, findings and summaries may wait until it is noted that they are done. */
+const NOTE_EVERY = 30_000;
 /** The years in which an event can be. */
 export const EVER: Range = { from: Date.UTC(1900, 0, 1), until: Date.UTC(2200, 0, 1) };
 
@@ -82,18 +93,16 @@ export function backfillOf({ since, until }: Pick<RunOptions, 'since' | 'until'>
 /** Tables that views read, whatever stages the manifest leaves out. */
 const written = [triage, findings, sightings];
 
-/** Makes sure that everything a run needs exists; says whether anything had to be made. */
-export async function prepare(engine: Engine, pipeline: Pipeline): Promise<void> {
-  const there = await rows<{ schema: string; name: string }>(
-    engine,
-    `SELECT table_schema AS "schema", table_name AS name FROM information_schema.tables`,
-  ).then((found) => new Set(found.map((t) => `${t.schema}.${t.name}`)));
-  const names = [...Object.values(state), ...written, ...allStages(pipeline).filter((s) => s.kind !== 'range')].map(
-    (t) => t.name,
-  );
-  if (names.every((name) => there.has(name)) && pipeline.ranges.every((s) => there.has(s.table.name))) return;
-  for (const statement of preparation(pipeline, written, engine.dialect)) await engine.execute(statement);
-  for (const statement of viewStatements(pipeline, engine.dialect)) await engine.execute(statement);
+/** Makes sure that everything a run needs exists; the names of the tables that it made. */
+async function prepare(engine: Engine, pipeline: Pipeline): Promise<Set<string>> {
+  const there = new Set(await engine.tables());
+  const tables = [...Object.values(state), ...written, ...tablesOf(pipeline)];
+  const made = new Set(tables.map((table) => table.name).filter((name) => !there.has(name)));
+  const missing = pipeline.views.some((view) => !there.has(view.name));
+  if (made.size === 0 && !missing) return made;
+  for (const statement of preparation(pipeline, written, engine.dialect, there)) await engine.execute(statement);
+  if (missing) for (const statement of viewStatements(pipeline, engine.dialect)) await engine.execute(statement);
+  return made;
 }
 
 /** One run of a manifest on an engine: files to alerts, everything new and nothing twice. */
@@ -110,6 +119,13 @@ class Run {
   readonly #journal: Journal;
   readonly #backfill: Range | undefined;
   readonly #failed = new Set<string>();
+  /** The tables that this run made, which are empty and as the code wants them. */
+  #made: ReadonlySet<string> = new Set();
+  /** Stages of findings and summaries that are done, with the change up to which they have seen, and since when they wait to be noted. */
+  readonly #done: { readonly stage: RangeStage; readonly position: number }[] = [];
+  #noted = performance.now();
+  /** How many rows of a relation a condition takes. */
+  readonly #counted = new Map<string, number>();
   #definitions = new Map<string, string>();
   /** The newest change of each relation, and up to which one each stage has seen. */
   #newest = new Map<string, number>();
@@ -131,7 +147,7 @@ class Run {
     this.#journal.tell({ kind: 'begin', run_id: this.#journal.runId });
     const listed = await this.#list();
     await clearScratch();
-    await prepare(this.#engine, this.#pipeline);
+    this.#made = await prepare(this.#engine, this.#pipeline);
     await this.#journal.load();
     const definitions = await this.#journal.rows<{ stage: string; hash: string }>(
       sql`SELECT stage, hash FROM ${state.definitions}`,
@@ -153,6 +169,7 @@ class Run {
     await this.#rangeTables();
     await this.#loadChanges();
     for (const stage of this.#pipeline.ranges) await this.#range(stage);
+    await this.#note();
     for (const stage of this.#pipeline.views) await this.#view(stage);
     await this.#journal.close();
     this.#journal.tell({ kind: 'end', result: this.#journal.result });
@@ -194,9 +211,13 @@ class Run {
   async #silver(): Promise<void> {
     const results = new Map<string, StageResult>();
     const stages = this.#pipeline.silver.filter((stage) => this.#selected.has(stage.name));
-    for (const stage of stages)
-      if (this.#options.full || this.#definitions.get(stage.name) !== stage.hash)
-        await this.#stageQuietly(stage, results, () => this.#startAnew(stage));
+    const due = stages.filter((stage) => this.#options.full || this.#definitions.get(stage.name) !== stage.hash);
+    const isNew = (stage: SilverStage): boolean => this.#made.has(stage.table.name);
+    for (const together of [due.filter(isNew), ...due.filter((stage) => !isNew(stage)).map((stage) => [stage])]) {
+      if (together.length === 0) continue;
+      const started = this.#startAnew(together);
+      for (const stage of together) await this.#stageQuietly(stage, results, () => started);
+    }
     for (const bronze of this.#pipeline.bronze) {
       const fed = stages.filter((stage) => stage.feeds.some((feed) => feed.source.name === bronze.name));
       const waiting = await this.#waiting(bronze, fed);
@@ -219,19 +240,28 @@ class Run {
     }
   }
 
-  /** Empties a class's table; what reads it is filled anew too, for rows may go that never come back. */
-  async #startAnew(stage: SilverStage): Promise<void> {
+  /** Empties the tables of classes; what reads them is filled anew too, for rows may go that never come back. Until their definitions are remembered again a rerun does the same. */
+  async #startAnew(stages: readonly SilverStage[]): Promise<void> {
     const { dialect } = this.#engine;
-    const readers = dependants(this.#pipeline, stage.name);
-    await this.#journal.changing(() =>
+    const names = stages.map((stage) => stage.name);
+    const readers = names.flatMap((name) => dependants(this.#pipeline, name));
+    await this.#journal.changing(async () =>
       this.#journal.execute([
-        dialect.createTable(stage.table, true),
-        this.#journal.spell(sql`DELETE FROM ${state.watermarks} WHERE stage = ${stage.name}`),
-        ...forgetDefinitions(readers, dialect),
-        ...rememberDefinition(stage, dialect),
+        ...this.#forget([...names, ...readers]),
+        ...stages
+          .filter(({ table }) => !this.#made.has(table.name))
+          .map(({ table }) => dialect.createTable(table, true)),
+        this.#journal.spell(sql`DELETE FROM ${state.watermarks} WHERE stage IN (${list(names)})`),
+        ...rememberDefinitions(stages, dialect),
       ]),
     );
-    for (const reader of readers) this.#definitions.delete(reader);
+    for (const { name, hash } of stages) this.#definitions.set(name, hash);
+  }
+
+  /** Statements that forget by which definitions stages were filled. */
+  #forget(names: readonly string[]): string[] {
+    const known = [...new Set(names)].filter((name) => this.#definitions.delete(name));
+    return forgetDefinitions(known, this.#engine.dialect);
   }
 
   /** Backfill: computes the rows of a range of event time again, piece by piece, from the batches that a class has taken. */
@@ -241,41 +271,44 @@ class Run {
     for (const bronze of this.#pipeline.bronze)
       for (const { hour, n } of await this.#journal.rows<{ hour: bigint; n: bigint }>(hoursOf(bronze, range, dialect)))
         hours.set(Number(hour), (hours.get(Number(hour)) ?? 0) + Number(n));
+    const batches: Batches[] = [];
+    for (const stage of this.#pipeline.bronze)
+      batches.push({ stage, from: 0, until: Math.max(0, ...(await this.#marks(stage)).values()) });
     for (const piece of pieces(range, hours, this.#options.batch?.rows ?? SILVER_ROWS)) {
-      for (const bronze of this.#pipeline.bronze) {
-        const until = (await this.#marks(bronze)).values();
-        const last = Math.max(0, ...until);
-        await this.#journal.execute([routeStatement(bronze, 0, last, dialect, piece)]);
-        await this.#journal.execute([
-          `CREATE OR REPLACE TEMP TABLE ${dialect.quote(`again_${bronze.source.source}`)} AS SELECT * FROM routed`,
-        ]);
-      }
+      const routed = await this.#route(routedRows(batches, piece));
       for (const stage of stages)
         await this.#stageQuietly(stage, results, async (result) => {
-          const taken: Taken[] = [];
+          const missed: Unmet[] = [];
           await this.#journal.changing(async (change) => {
-            await this.#journal.execute(clearRange(stage, piece, change, dialect));
-            for (const bronze of this.#pipeline.bronze) {
-              if (!stage.feeds.some((feed) => feed.source.name === bronze.name)) continue;
-              const routed = identifier(`again_${bronze.source.source}`);
-              await this.#journal.execute([
-                this.#journal.spell(
-                  sql`CREATE OR REPLACE TEMP TABLE ${identifier('routed')} AS SELECT * FROM ${routed}`,
-                ),
-              ]);
-              taken.push(await this.#take(stage, bronze, change, result));
-            }
+            await this.#journal.execute(againStatements(stage, piece, change, dialect));
+            for (const bronze of this.#pipeline.bronze)
+              if (stage.feeds.some((feed) => feed.source.name === bronze.name))
+                missed.push(...(await this.#judge(stage, bronze, result, [])));
           });
-          for (const one of taken) settle(one, result);
+          settle({ written: routed.get(stage.class)?.rows ?? 0, missed }, result);
         });
     }
-    for (const name of ['routed', ...this.#pipeline.bronze.map((bronze) => `again_${bronze.source.source}`)])
-      await this.#journal.execute([`DROP TABLE IF EXISTS ${dialect.quote(name)}`]);
+    await this.#journal.execute(dialect.drop(ROUTED));
+  }
+
+  /** Routes bronze rows; how many there are of each class, and within which times. */
+  async #route(rows: Sql): Promise<Map<string, { readonly rows: number; readonly times: Span }>> {
+    const { dialect } = this.#engine;
+    await this.#journal.execute(dialect.keep(ROUTED, rows));
+    const found = await this.#journal.rows<{ class: string } & Record<'n' | 'least' | 'most', bigint>>(
+      routedByClass(dialect),
+    );
+    return new Map(
+      found.map((r) => [
+        r.class,
+        { rows: Number(r.n), times: { column: 'time', least: Number(r.least), most: Number(r.most) } },
+      ]),
+    );
   }
 
   async #marks(bronze: BronzeStage): Promise<Map<string, number>> {
     const marks = await this.#journal.rows<{ stage: string; position: bigint }>(
-      sql`SELECT stage, position FROM ${state.watermarks} WHERE input = ${bronze.name}`,
+      sql`SELECT stage, max(position) AS position FROM ${state.watermarks} WHERE input = ${bronze.name} GROUP BY stage`,
     );
     return new Map(marks.map((m) => [m.stage, Number(m.position)]));
   }
@@ -327,29 +360,31 @@ class Run {
     results: Map<string, StageResult>,
   ): Promise<void> {
     const { dialect } = this.#engine;
-    await this.#journal.execute([routeStatement(bronze, chunk.from, chunk.until, dialect)]);
-    const routed = await this.#journal.rows<{ class: string; n: bigint }>(
-      sql`SELECT class, count(*) AS n FROM ${identifier('routed')} GROUP BY class`,
-    );
-    const counts = new Map(routed.map((r) => [r.class, Number(r.n)]));
-    const bare = chunk.stages.filter((stage) => !counts.has(stage.class) && !this.#failed.has(stage.name));
-    if (bare.length > 0)
-      await this.#journal.changing(async () => {
-        for (const stage of bare)
-          await this.#journal.execute(moveWatermark(stage.name, bronze.name, chunk.until, dialect));
-      });
+    const rows = routedRows([{ stage: bronze, from: chunk.from, until: chunk.until }]);
+    const routed = await this.#route(rows);
+    const bare = chunk.stages.filter((stage) => !routed.has(stage.class) && !this.#failed.has(stage.name));
+    const move = (stages: readonly SilverStage[]): Promise<number> =>
+      this.#journal.execute(
+        moveWatermarks(
+          stages.map((stage) => ({ stage: stage.name, input: bronze.name, position: chunk.until })),
+          dialect,
+        ),
+      );
+    if (bare.length > 0) await this.#journal.changing(() => move(bare));
     for (const stage of chunk.stages.filter((s) => !bare.includes(s)))
       await this.#stageQuietly(stage, results, async (result) => {
-        const n = counts.get(stage.class) ?? 0;
+        const { rows: n = 0, times } = routed.get(stage.class) ?? {};
         const feed = () =>
           this.#journal.changing(async (change) => {
-            const taken = await this.#take(stage, bronze, change, result);
-            await this.#journal.execute(moveWatermark(stage.name, bronze.name, chunk.until, dialect));
-            return taken;
+            const written = await this.#journal.execute(feedStatements(stage, bronze.source.source, dialect, times));
+            await this.#journal.execute([changesOfRouted(stage, change, dialect)]);
+            const missed = await this.#judge(stage, bronze, result, withoutRouted(stage, bronze, dialect));
+            await move([stage]);
+            return { written, missed };
           });
         const written = await feed().catch(async (error: unknown) => {
           if (!(error instanceof EngineError && error.ofData)) throw error;
-          const moved = await quarantinePoison(this.#journal, bronze, stage);
+          const moved = await quarantinePoison(this.#journal, bronze, stage, rows);
           if (moved === 0) throw error;
           result.rows_quarantined += moved;
           return feed();
@@ -357,43 +392,40 @@ class Run {
         result.rows_in += n;
         settle(written, result);
       });
-    await this.#journal.execute([this.#journal.spell(sql`DROP TABLE IF EXISTS ${identifier('routed')}`)]);
+    await this.#journal.execute(dialect.drop(ROUTED));
   }
 
-  /** Feeds the routed records of a source into a class and judges the rows, within a transaction. */
-  async #take(stage: SilverStage, bronze: BronzeStage, change: number, result: StageResult): Promise<Taken> {
+  /** Judges the rows that a source gave to a class, within a transaction. */
+  #judge(stage: SilverStage, bronze: BronzeStage, result: StageResult, undo: readonly string[]): Promise<Unmet[]> {
     const { source } = bronze.source;
     const { expect } = this.#manifest.bronze[source] as FileSettings;
-    const written = await this.#journal.execute(feedStatements(stage, source, this.#engine.dialect));
-    await this.#journal.execute([changesOfRouted(stage, change, this.#engine.dialect)]);
-    const missed = await judge(this.#journal, bronze, stage, chosenOf(silverExpectations, source, expect), result);
-    return { written, missed };
+    return judge(this.#journal, bronze, stage, chosenOf(silverExpectations, source, expect), result, undo);
   }
 
   /** Starts tables of findings and summaries anew whose columns are no longer those of the code, before a stage that is to run writes into them. */
   async #rangeTables(): Promise<void> {
     const { dialect } = this.#engine;
-    const due = this.#pipeline.ranges.filter((stage) => this.#selected.has(stage.name));
-    const tables = new Map(due.map((stage) => [stage.table.name, stage.table]));
-    for (const table of tables.values()) {
-      const definition = { name: `table ${table.name}`, hash: hashOf(table) };
-      if (this.#definitions.get(definition.name) === definition.hash) continue;
-      const writers = this.#pipeline.ranges.filter((s) => s.table.name === table.name).map((s) => s.name);
-      const stale = [
-        ...writers,
-        ...writers.flatMap((writer) => dependants(this.#pipeline, writer)),
-        ...this.#pipeline.views.map((view) => view.name),
-      ];
-      await this.#journal.changing(() =>
-        this.#journal.execute([
-          dialect.createTable(table, true),
-          ...forgetDefinitions(stale, dialect),
-          ...rememberDefinition(definition, dialect),
-          ...viewStatements(this.#pipeline, dialect),
-        ]),
-      );
-      for (const name of stale) this.#definitions.delete(name);
-    }
+    const selected = this.#pipeline.ranges.filter((stage) => this.#selected.has(stage.name));
+    const tables = [...new Map(selected.map((stage) => [stage.table.name, stage.table])).values()];
+    const definitions = new Map(tables.map((table) => [table, { name: `table ${table.name}`, hash: hashOf(table) }]));
+    const due = [...definitions].filter(([, { name, hash }]) => this.#definitions.get(name) !== hash);
+    if (due.length === 0) return;
+    const writers = this.#pipeline.ranges.filter((s) => due.some(([table]) => s.table.name === table.name));
+    const stale = [
+      ...writers.flatMap(({ name }) => [name, ...dependants(this.#pipeline, name)]),
+      ...this.#pipeline.views.map((view) => view.name),
+    ];
+    const old = due.filter(([table]) => !this.#made.has(table.name));
+    const remembered = due.map(([, definition]) => definition);
+    await this.#journal.changing(async () =>
+      this.#journal.execute([
+        ...this.#forget([...remembered.map((definition) => definition.name), ...stale]),
+        ...old.map(([table]) => dialect.createTable(table, true)),
+        ...(old.length > 0 ? viewStatements(this.#pipeline, dialect) : []),
+        ...rememberDefinitions(remembered, dialect),
+      ]),
+    );
+    for (const { name, hash } of remembered) this.#definitions.set(name, hash);
   }
 
   /** Findings and summaries: replaces what the changes of the inputs can touch. */
@@ -409,27 +441,45 @@ class Run {
     await this.#stage(stage, async (result) => {
       const ranges = known ? this.#rangesOf(stage, hours) : 'all';
       const own = ownRows(stage, ranges);
-      const fresh = identifier('fresh');
+      const fresh = identifier(FRESH);
       const read = dependants(this.#pipeline, stage.name).length > 0;
       const seen = this.#journal.change;
       await this.#journal.changing(async (change) => {
         if (read) this.#newest.set(stage.name, change);
-        await this.#journal.execute([
-          `CREATE OR REPLACE TEMP TABLE fresh AS ${this.#journal.spell(rangeRows(stage, ranges, dialect))}`,
-        ]);
-        if (stage.owner) await this.#countAlerts(stage, own);
+        await this.#journal.execute(dialect.keep(FRESH, rangeRows(stage, ranges, dialect)));
         result.rows_in = await this.#inputRows(stage, ranges);
-        const [counted] = await this.#journal.rows<{ n: bigint }>(sql`SELECT count(*) AS n FROM ${fresh}`);
-        result.rows_out = Number(counted?.n ?? 0);
+        const { made, there } = await this.#compare(stage, own);
+        result.rows_out = made;
+        if (made + there === 0) return;
         await this.#journal.execute([
           ...(read ? [changesOf(stage, sql`${stage.table as Relation} WHERE ${own}`, change, dialect)] : []),
           ...dialect.replace(stage.table, own, sql`SELECT * FROM ${fresh}`),
           ...(read ? [changesOf(stage, fresh, change, dialect)] : []),
-          ...moveWatermark(stage.name, 'changes', seen, dialect),
-          ...rememberDefinition(stage, dialect),
         ]);
       });
+      this.#done.push({ stage, position: seen });
     });
+    if (performance.now() - this.#noted > NOTE_EVERY) await this.#note();
+  }
+
+  /** Notes how far stages of findings and summaries came, several at once: until then a rerun does their work again, which changes nothing. */
+  async #note(): Promise<void> {
+    const { dialect } = this.#engine;
+    const done = this.#done.splice(0);
+    this.#noted = performance.now();
+    if (done.length === 0) return;
+    const filled = done.map((one) => one.stage).filter(({ name, hash }) => this.#definitions.get(name) !== hash);
+    await this.#journal.changing(async () =>
+      this.#journal.execute([
+        ...moveWatermarks(
+          done.map(({ stage, position }) => ({ stage: stage.name, input: 'changes', position })),
+          dialect,
+        ),
+        ...this.#forget(filled.map((stage) => stage.name)),
+        ...rememberDefinitions(filled, dialect),
+      ]),
+    );
+    for (const { name, hash } of filled) this.#definitions.set(name, hash);
   }
 
   async #loadChanges(): Promise<void> {
@@ -437,7 +487,7 @@ class Run {
       sql`SELECT relation, max(id) AS id FROM ${state.changes} GROUP BY relation`,
     );
     const seen = await this.#journal.rows<{ stage: string; position: bigint }>(
-      sql`SELECT stage, position FROM ${state.watermarks} WHERE input = 'changes'`,
+      sql`SELECT stage, max(position) AS position FROM ${state.watermarks} WHERE input = 'changes' GROUP BY stage`,
     );
     this.#newest = new Map(newest.map(({ relation, id }) => [relation, Number(id)]));
     this.#seen = new Map(seen.map(({ stage, position }) => [stage, Number(position)]));
@@ -460,35 +510,48 @@ class Run {
     return withRange(ranges, { from: from - stage.reach.before, until: until + stage.reach.after });
   }
 
+  /** How many rows a stage reads; inputs that several stages read alike are counted once. */
   async #inputRows(stage: RangeStage, ranges: readonly Range[] | 'all'): Promise<number> {
+    const near =
+      ranges === 'all'
+        ? sql`TRUE`
+        : join(
+            ranges.map((r) => sql`(time >= ${r.from - stage.reach.after} AND time < ${r.until + stage.reach.before})`),
+            sql` OR `,
+          );
     let total = 0;
     for (const input of stage.inputs) {
-      const [counted] = await this.#journal.rows<{ n: bigint }>(
-        ranges === 'all'
-          ? sql`SELECT count(*) AS n FROM ${input}`
-          : sql`SELECT count(*) AS n FROM ${input} WHERE ${join(
-              ranges.map(
-                (r) => sql`(time >= ${r.from - stage.reach.after} AND time < ${r.until + stage.reach.before})`,
-              ),
-              sql` OR `,
-            )}`,
-      );
+      const counting = this.#journal.spell(sql`SELECT count(*) AS n FROM ${input} WHERE ${near}`);
+      const before = this.#counted.get(counting);
+      const [counted] = before === undefined ? await this.#journal.rows<{ n: bigint }>(counting) : [{ n: before }];
+      this.#counted.set(counting, Number(counted?.n ?? 0));
       total += Number(counted?.n ?? 0);
     }
     return total;
   }
 
-  /** Counts the findings that were not there before. */
-  async #countAlerts(stage: RangeStage, own: Sql): Promise<void> {
-    const found = await this.#journal.rows<{ severity: string; n: bigint }>(
-      sql`SELECT severity, count(*) AS n FROM ${identifier('fresh')} AS f WHERE finding_info.uid NOT IN
-        (SELECT finding_info.uid FROM ${stage.table} WHERE ${own}) GROUP BY severity`,
-    );
-    for (const { severity, n } of found) {
-      this.#journal.result.alerts.new += Number(n);
-      this.#journal.result.alerts.by_severity[severity] =
-        (this.#journal.result.alerts.by_severity[severity] ?? 0) + Number(n);
+  /** How many rows a stage made, and how many its table has in their place; of findings also those that were not there before. */
+  async #compare(stage: RangeStage, own: Sql): Promise<{ made: number; there: number }> {
+    const fresh = identifier(FRESH);
+    if (!stage.owner) {
+      const [counted] = await this.#journal.rows<{ made: bigint; there: bigint }>(
+        sql`SELECT (SELECT count(*) FROM ${fresh}) AS made, (SELECT count(*) FROM ${stage.table as Relation} WHERE ${own}) AS there`,
+      );
+      return { made: Number(counted?.made ?? 0), there: Number(counted?.there ?? 0) };
     }
+    const { alerts } = this.#journal.result;
+    const found = await this.#journal.rows<{ severity: string | null; made: bigint; there: bigint; fresh: bigint }>(
+      sql`SELECT f.severity AS severity, count(f.uid) AS made, count(t.uid) AS there, count(f.uid) FILTER (WHERE t.uid IS NULL) AS fresh
+FROM (SELECT severity, finding_info.uid AS uid FROM ${fresh}) AS f
+FULL JOIN (SELECT finding_info.uid AS uid FROM ${stage.table as Relation} WHERE ${own}) AS t ON t.uid = f.uid GROUP BY f.severity`,
+    );
+    for (const { severity, fresh: n } of found) {
+      if (severity === null || Number(n) === 0) continue;
+      alerts.new += Number(n);
+      alerts.by_severity[severity] = (alerts.by_severity[severity] ?? 0) + Number(n);
+    }
+    const sum = (column: 'made' | 'there'): number => found.reduce((all, row) => all + Number(row[column]), 0);
+    return { made: sum('made'), there: sum('there') };
   }
 
   async #view(stage: Stage & { kind: 'view' }): Promise<void> {
@@ -496,8 +559,9 @@ class Run {
     await this.#stage(stage, async () => {
       await this.#journal.changing(async () => {
         await this.#journal.execute([
+          ...this.#forget([stage.name]),
           this.#engine.dialect.createView(stage.name, stage.select),
-          ...rememberDefinition(stage, this.#engine.dialect),
+          ...rememberDefinitions([stage], this.#engine.dialect),
         ]);
       });
     });

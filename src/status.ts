@@ -6,7 +6,7 @@ import { detections } from './gold/index.ts';
 import type { Manifest } from './manifest.ts';
 import { pipelineOf, state } from './plan.ts';
 import { silverExpectations } from './silver/expectations.ts';
-import { call, join, literal, type Sql, spell, sql } from './sql/sql.ts';
+import { call, identifier, join, literal, type Sql, spell, sql } from './sql/sql.ts';
 import type { BronzeStage, SilverStage } from './stage.ts';
 
 /** How a source stands. Times are ISO 8601; `lag_seconds` is from the newest event to now. */
@@ -81,11 +81,9 @@ async function unmetNow(
   bronze: readonly BronzeStage[],
   silver: readonly SilverStage[],
 ): Promise<UnmetNow[]> {
-  const unmet: UnmetNow[] = [];
-  const add = async (stage: string, name: string, action: Otherwise, counting: Sql): Promise<void> => {
-    const [counted] = await read<{ records: bigint | null }>(counting);
-    const records = Number(counted?.records ?? 0);
-    if (records > 0) unmet.push({ stage, name, action, records });
+  const countings: { readonly of: Omit<UnmetNow, 'records'>; readonly counting: Sql }[] = [];
+  const add = (stage: string, name: string, action: Otherwise, counting: Sql): void => {
+    countings.push({ of: { stage, name, action }, counting });
   };
   const inQuarantine = (reason: string, source: Sql): Sql =>
     sql`SELECT count(*) AS records FROM ${state.quarantine} WHERE ${source} AND (reason = ${reason} OR ${call((f) => f.startsWith(sql`reason`, literal(`${reason}: `)))})`;
@@ -94,35 +92,38 @@ async function unmetNow(
     AND run_id = (SELECT max_by(r.run_id, r.started_at) FROM ${state.runs} AS r JOIN ${state.stages} AS s ON s.run_id = r.run_id WHERE s.name = ${stage})`;
   for (const { name: stage, source } of bronze)
     for (const { name, holds, reason } of expectationsOf(source.source)) {
-      await add(
-        stage,
-        name,
-        'warn',
-        sql`SELECT count(*) AS records FROM ${source} WHERE NOT coalesce(${holds}, FALSE)`,
-      );
-      await add(stage, name, 'drop', inQuarantine(reason, sql`source = ${source.source}`));
-      await add(stage, name, 'fail', refused(stage, name));
+      add(stage, name, 'warn', sql`SELECT count(*) AS records FROM ${source} WHERE NOT coalesce(${holds}, FALSE)`);
+      add(stage, name, 'drop', inQuarantine(reason, sql`source = ${source.source}`));
+      add(stage, name, 'fail', refused(stage, name));
     }
   for (const { name: stage, class: ocsf, table } of silver)
     for (const { name, holds, reason } of silverExpectations) {
-      await add(
+      add(
         stage,
         name,
         'warn',
         sql`SELECT count(*) AS records FROM ${{ name: stage }} WHERE NOT coalesce(${holds(ocsf, table)}, FALSE)`,
       );
-      await add(stage, name, 'drop', inQuarantine(`${stage}: ${reason}`, sql`TRUE`));
-      await add(stage, name, 'fail', refused(stage, name));
+      add(stage, name, 'drop', inQuarantine(`${stage}: ${reason}`, sql`TRUE`));
+      add(stage, name, 'fail', refused(stage, name));
     }
-  return unmet;
+  const counted = await read<{ n: number; records: bigint | null }>(
+    join(
+      countings.map(({ counting }, n) => sql`SELECT ${n} AS n, records FROM (${counting}) AS ${identifier(`c${n}`)}`),
+      sql` UNION ALL `,
+    ),
+  );
+  const records = new Map(counted.map((row) => [Number(row.n), Number(row.records ?? 0)]));
+  return countings.flatMap(({ of }, n) => {
+    const found = records.get(n) ?? 0;
+    return found > 0 ? [{ ...of, records: found }] : [];
+  });
 }
 
 /** Reads the state of a lakehouse; empty before its first run. */
 export async function statusOf(manifest: Manifest, engine: Engine, now: Date = new Date()): Promise<Status> {
   const read: Read = (statement) => rows(engine, spell(statement, engine.dialect));
-  const there = await read<{ name: string }>(
-    sql`SELECT table_schema || '.' || table_name AS name FROM information_schema.tables`,
-  ).then((found) => new Set(found.map((t) => t.name)));
+  const there = new Set(await engine.tables());
   if (!there.has(state.files.name))
     return {
       runs: [],

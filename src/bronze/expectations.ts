@@ -1,4 +1,4 @@
-import { type Condition, type Sql, sql } from '../sql/sql.ts';
+import { type Condition, call, type Sql, sql } from '../sql/sql.ts';
 import { shapes } from './shape.ts';
 
 /** What happens to a record that does not meet an expectation: it is counted, goes to quarantine, or refuses its whole batch. */
@@ -59,7 +59,7 @@ export const expectations: readonly Expectation[] = [
   },
   {
     name: 'clean_schema',
-    holds: sql`shape NOT IN (SELECT shape FROM ${shapes} WHERE len(undeclared) > 0)`,
+    holds: sql`(shape IS NOT NULL AND NOT coalesce(shape IN (SELECT shape FROM ${shapes} WHERE ${call((f) => f.size(sql`undeclared`))} > 0), FALSE))`,
     otherwise: 'warn',
     choices: ['warn', 'drop', 'fail'],
     reason: 'undeclared fields',

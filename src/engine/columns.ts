@@ -73,16 +73,21 @@ function typeOf({ typeDesc }: ThriftField): arrow.DataType {
   }
 }
 
-/** Every column is nullable; a repeated name `a` becomes `a:1`, as on DuckDB. */
-export function schemaOf(fields: readonly ThriftField[]): arrow.Schema {
+/** Names of columns of which a repeated one, `a`, becomes `a:1`, as on DuckDB. */
+export function uniqueNames(names: readonly string[]): string[] {
   const taken = new Set<string>();
-  const unique = (name: string): string => {
+  return names.map((name) => {
     let free = name;
     for (let n = 1; taken.has(free); n++) free = `${name}:${n}`;
     taken.add(free);
     return free;
-  };
-  return new arrow.Schema(fields.map((field) => new arrow.Field(unique(field.columnName), typeOf(field), true)));
+  });
+}
+
+/** Every column is nullable. */
+export function schemaOf(fields: readonly ThriftField[]): arrow.Schema {
+  const names = uniqueNames(fields.map((field) => field.columnName));
+  return new arrow.Schema(fields.map((field, i) => new arrow.Field(names[i] ?? '', typeOf(field), true)));
 }
 
 const DAY = 86_400_000;
@@ -106,7 +111,7 @@ function unscaled(text: string, scale: number): bigint {
 const bitmapBytes = (rows: number): number => 8 * Math.ceil(rows / 64);
 
 /** Arrow's validity of a column: the server's bits turned round; undefined where nothing is NULL. */
-function validityOf(nulls: Uint8Array, rows: number): Uint8Array | undefined {
+export function validityOf(nulls: Uint8Array, rows: number): Uint8Array | undefined {
   if (nulls.every((byte) => byte === 0)) return undefined;
   const valid = new Uint8Array(bitmapBytes(rows)).fill(255);
   for (let i = 0; i < nulls.length && i < valid.length; i++) valid[i] = ~(nulls[i] ?? 0);
@@ -212,6 +217,31 @@ function dataOf(type: arrow.DataType, column: ThriftColumn): arrow.Data {
     ...buffers,
     ...(validity ? { [arrow.BufferType.VALIDITY]: validity } : {}),
   });
+}
+
+/** Values that came as text, inside JSON, as a column: 64-bit integers as digits, times as Spark writes them, bytes in base64. */
+export function buffersOfTexts(type: arrow.DataType, texts: readonly (string | null)[]): Buffers {
+  const isNull = (i: number): boolean => texts[i] === null;
+  if (arrow.DataType.isBool(type)) return ofBools(texts.map((text) => text === 'true'));
+  if (arrow.DataType.isInt(type) && type.bitWidth === 64)
+    return { [arrow.BufferType.DATA]: BigInt64Array.from(texts, (text) => BigInt(text ?? 0)) };
+  if (arrow.DataType.isInt(type) || arrow.DataType.isFloat(type)) return ofNumbers(type, texts.map(Number));
+  if (!arrow.DataType.isBinary(type))
+    return ofTexts(
+      type,
+      texts.map((text) => text ?? ''),
+      isNull,
+    );
+  const bytes = texts.map((text) => Buffer.from(text ?? '', 'base64'));
+  return variable(
+    (i) => bytes[i]?.length ?? 0,
+    bytes.length,
+    (into, at) => {
+      bytes.forEach((value, i) => {
+        into.set(value, at[i] ?? 0);
+      });
+    },
+  );
 }
 
 /** A page of rows as one batch that owns its memory; no columns for an empty one. */

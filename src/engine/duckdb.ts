@@ -7,7 +7,7 @@ import type { RecordBatch } from 'apache-arrow';
 import { BusyError, EngineError, UserError } from '../errors.ts';
 import { duckdb } from '../sql/duckdb.ts';
 import { recordBatches } from './arrow.ts';
-import type { Engine, Values } from './engine.ts';
+import { type Engine, rows, TABLES, type Values } from './engine.ts';
 import { announce, holderOf } from './lock.ts';
 
 export interface DuckDBOptions {
@@ -155,6 +155,11 @@ class DuckDBEngine implements Engine {
   async #cause(statement: string, error: unknown): Promise<string> {
     if (!first(error).startsWith('DuckDB stopped after')) return first(error);
     return this.#connection.run(`EXPLAIN ANALYZE ${statement}`).then(() => first(error), first);
+  }
+
+  async tables(): Promise<string[]> {
+    const found = await rows<{ name: string }>(this, TABLES);
+    return found.map(({ name }) => name);
   }
 
   async transaction<T>(work: () => Promise<T>): Promise<T> {

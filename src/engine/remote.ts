@@ -2,7 +2,7 @@ import { readFile } from 'node:fs/promises';
 import type { RecordBatch } from 'apache-arrow';
 import { EngineError, UserError } from '../errors.ts';
 import type { Dialect } from '../sql/dialect.ts';
-import type { Engine, Values } from './engine.ts';
+import { type Engine, rows, TABLES, type Values } from './engine.ts';
 import { againAfter, HttpError, isRepeatable } from './retry.ts';
 import { ThriftError, type ThriftSession } from './thrift.ts';
 
@@ -63,14 +63,19 @@ export class RemoteEngine implements Engine {
   /** Delta says how many rows a MERGE, UPDATE or DELETE changed; where a server says nothing it counts as 0. */
   async execute(statement: string): Promise<number> {
     let changed = 0;
-    for await (const batch of this.query(statement)) {
+    for await (const batch of this.query(statement, undefined, { flat: true })) {
       const at = batch.schema.fields.findIndex((field) => field.name === 'num_affected_rows');
       if (at >= 0 && batch.numRows > 0) changed += Number(batch.getChildAt(at)?.get(0) ?? 0);
     }
     return changed;
   }
 
-  async *query(statement: string, values?: Values): AsyncGenerator<RecordBatch> {
+  query(statement: string, values?: Values, _options?: { readonly flat?: boolean }): AsyncGenerator<RecordBatch> {
+    return this.run(statement, values);
+  }
+
+  /** Runs a statement, which errors may show as it was `given`. */
+  protected async *run(statement: string, values?: Values, given = statement): AsyncGenerator<RecordBatch> {
     const { signal, timeout } = this.#kind;
     const late = new AbortController();
     const timer = timeout === undefined ? undefined : setTimeout(() => late.abort(), timeout * 1000);
@@ -89,7 +94,7 @@ export class RemoteEngine implements Engine {
       }
     } catch (error) {
       if (signal?.aborted) throw error;
-      throw late.signal.aborted ? this.#overdue(statement) : this.#refusal(error, statement, repeatable);
+      throw late.signal.aborted ? this.#overdue(given) : this.#refusal(error, given, repeatable);
     } finally {
       clearTimeout(timer);
     }
@@ -118,6 +123,10 @@ export class RemoteEngine implements Engine {
     const whole = sqlState === '' || said.includes(sqlState) ? said : `${said} (SQLSTATE ${sqlState})`;
     const then = advice?.(said);
     return new EngineError(then ? `${whole}\n${then}` : whole, { statement, ofData: OF_DATA.test(sqlState) });
+  }
+
+  async tables(): Promise<string[]> {
+    return (await rows<{ name: string }>(this, TABLES)).map(({ name }) => name);
   }
 
   /** There are no transactions: the work just runs. Every statement is idempotent, so that a rerun reaches the same state. */

@@ -1,6 +1,10 @@
+import { Data, Field, RecordBatch, Schema, Struct, Vector } from 'apache-arrow';
 import { UserError } from '../errors.ts';
 import { spark } from '../sql/spark.ts';
+import { uniqueNames } from './columns.ts';
+import { rows, SCHEMAS, type Values } from './engine.ts';
 import { fileOf, type Setting, secondsOf, settingOf } from './environment.ts';
+import { arrowType, isNested, nestedData } from './nested.ts';
 import { authorityOf, messageOf, RemoteEngine, serverMessage } from './remote.ts';
 import { HttpError } from './retry.ts';
 import { type Credentials, type Protocol, ThriftError, ThriftSession } from './thrift.ts';
@@ -49,6 +53,10 @@ const SETTINGS = {
   // The other way, partition by partition, runs its jobs where a cancel does not reach them.
   'spark.sql.thriftServer.incrementalCollect': 'false',
   'spark.sql.thriftServer.interruptOnCancel': 'true',
+  // A plan's text holds its literals, and the records that a statement brings are one.
+  'spark.sql.maxPlanStringLength': '10000',
+  // Else types with many fields are described in part.
+  'spark.sql.debug.maxToStringFields': '10000',
 };
 
 const protocol: Protocol = {
@@ -57,6 +65,9 @@ const protocol: Protocol = {
     configuration: Object.fromEntries(Object.entries(SETTINGS).map(([k, v]) => [`set:hiveconf:${k}`, v])),
   },
 };
+
+const SELECTS = /^\s*(SELECT|WITH|VALUES|FROM|TABLE|\()/i;
+const JSON_OPTIONS = `map('ignoreNullFields', 'false', 'timestampFormat', 'yyyy-MM-dd HH:mm:ss.SSSSSS', 'timestampNTZFormat', 'yyyy-MM-dd HH:mm:ss.SSSSSS')`;
 
 /** Spark's server here asks for no name, but its protocol wants one. */
 const anyone: Credentials = {
@@ -89,5 +100,47 @@ export async function openSpark(options: SparkOptions): Promise<RemoteEngine> {
   const session = await ThriftSession.open(address, () => anyone, protocol, { signal }).catch((error: unknown) => {
     throw signal?.aborted ? error : unreachable(error, options);
   });
-  return new RemoteEngine(session, { dialect: spark, title: 'Spark', signal, timeout });
+  return new SparkEngine(session, { dialect: spark, title: 'Spark', signal, timeout });
+}
+
+class SparkEngine extends RemoteEngine {
+  /** The server sends structs, lists and maps as text that cannot be read back: they are asked for as JSON. */
+  override async *query(statement: string, values?: Values, { flat = false } = {}): AsyncGenerator<RecordBatch> {
+    const columns = flat || !SELECTS.test(statement) ? [] : await this.#columns(statement);
+    if (!columns.some(({ type }) => isNested(type))) {
+      yield* this.run(statement, values);
+      return;
+    }
+    const names = columns.map((_, i) => `c${i}`);
+    const asked = columns.map(({ type }, i) => (isNested(type) ? `to_json(c${i}, ${JSON_OPTIONS}) AS c${i}` : `c${i}`));
+    const asJson = `SELECT ${asked.join(', ')} FROM (\n${statement}\n) AS t(${names.join(', ')})`;
+    const unique = uniqueNames(columns.map(({ name }) => name));
+    for await (const batch of this.run(asJson, values, statement)) {
+      const children = batch.data.children.map((data, i) => {
+        const type = columns[i]?.type ?? '';
+        return isNested(type) ? nestedData(arrowType(type), new Vector([data])) : data;
+      });
+      const schema = new Schema(children.map((data, i) => new Field(unique[i] ?? '', data.type, true)));
+      yield new RecordBatch(schema, new Data(new Struct(schema.fields), 0, batch.numRows, 0, {}, children));
+    }
+  }
+
+  async #columns(statement: string): Promise<{ name: string; type: string }[]> {
+    const found: { name: string; type: string }[] = [];
+    for await (const batch of this.run(`DESCRIBE QUERY ${statement}`, undefined, statement))
+      for (const row of batch) found.push({ name: String(row.col_name), type: String(row.data_type) });
+    return found;
+  }
+
+  override async tables(): Promise<string[]> {
+    const schemas = await rows<{ namespace: string }>(this, 'SHOW SCHEMAS');
+    const found: string[] = [];
+    for (const schema of SCHEMAS) {
+      if (!schemas.some(({ namespace }) => namespace === schema)) continue;
+      // Spark lists the session's own views under every schema.
+      const tables = await rows<{ tableName: string; isTemporary: boolean }>(this, `SHOW TABLES IN ${schema}`);
+      found.push(...tables.filter((t) => !t.isTemporary).map((t) => `${schema}.${t.tableName}`));
+    }
+    return found.sort();
+  }
 }

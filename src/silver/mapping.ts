@@ -192,7 +192,7 @@ function unmapped(mapping: Mapping): Sql {
   });
 }
 
-/** The relation that holds the routed bronze rows of the batches at hand: bronze columns and `class`. */
+/** The relation that holds the routed bronze rows of the batches at hand: bronze columns, `source` and `class`. */
 export const ROUTED = 'routed';
 
 /** A column that other columns are made from: JSON that was parsed, or a value that was named. */
@@ -247,7 +247,7 @@ export function selectMapping(mapping: Mapping, type: RowType): Sql {
   const { shape } = mapping.source;
   const columns = sql`uid, time, service, action, hash, raw`;
   let from: Sql = sql`(SELECT ${columns}, ${fromJson(bronze.raw, shape)} AS ${identifier(RECORD)}
-  FROM ${identifier(ROUTED)} WHERE class = ${mapping.class.class}) AS bronze`;
+  FROM ${identifier(ROUTED)} WHERE source = ${mapping.source.source} AND class = ${mapping.class.class}) AS bronze`;
   const right = repaired(mapping.source, shape, shape, ...Object.values(mapping.parsed).map((parsed) => parsed.shape));
   if (right) from = sql`(SELECT ${columns}, ${right} AS ${identifier(RECORD)} FROM ${from}) AS repaired`;
   from = sql`(SELECT ${columns}, ${presentRecord(shape, RECORD, usedFields(mapping))} AS ${identifier(RECORD)} FROM ${from}) AS present`;

@@ -116,6 +116,9 @@ function settings(options: ServerOptions, port: number, tls: { store: string; pa
     'spark.jars.ivy': join(options.folder, 'ivy'),
     'spark.ui.enabled': 'false',
     'spark.ui.showConsoleProgress': 'false',
+    // Records come in statements of megabytes, of which Spark would keep the last hundreds with their plans.
+    'spark.sql.thriftserver.ui.retainedStatements': '10',
+    'spark.sql.ui.retainedExecutions': '10',
     'spark.driver.bindAddress': LOOPBACK,
     'spark.driver.host': LOOPBACK,
     'spark.sql.extensions': 'io.delta.sql.DeltaSparkSessionExtension',

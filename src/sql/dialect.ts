@@ -1,5 +1,5 @@
 import type { Functions } from './functions.ts';
-import type { Literal, Sql } from './sql.ts';
+import type { Condition, Literal, Sql } from './sql.ts';
 
 /** A column type in the terms that all engines share. */
 export type Type =
@@ -27,9 +27,18 @@ export interface Table {
   readonly cluster?: readonly string[];
 }
 
+/** Between which values those of a column lie. */
+export interface Span {
+  readonly column: string;
+  readonly least: number;
+  readonly most: number;
+}
+
 /** One engine's spelling of what differs between engines: names, literals, types, functions and the write modes. */
 export interface Dialect {
   readonly name: 'duckdb' | 'spark' | 'databricks';
+  /** Whether its statements read files of logs as they are; otherwise they are read beside it and their records carried over. */
+  readonly readsFiles: boolean;
   quote(name: string): string;
   literal(value: Literal): string;
   type(type: Type): string;
@@ -38,10 +47,18 @@ export interface Dialect {
   /** Creates the table where it is missing; `replace` starts it anew, empty. */
   createTable(table: Table, replace?: boolean): string;
   createView(name: string, select: Sql): string;
+  /** Keeps a query's rows under a bare name until they are dropped or replaced, for this session only. */
+  keep(name: string, select: Sql): string[];
+  /** Forgets rows that were kept, if they are there. */
+  drop(name: string): string[];
   /** Appends rows. */
   append(table: Table, select: Sql): string[];
-  /** Adds the rows whose key is not there yet. */
-  merge(table: Table, key: readonly string[], select: Sql): string[];
+  /** Adds the rows whose key is not there yet; `span` says where theirs lie, so that other rows need not be looked at. */
+  merge(table: Table, key: readonly string[], select: Sql, span?: Span): string[];
+  /** Takes out the rows whose key is among the rows of `keys`, which have its columns in this order. */
+  remove(table: Table, key: readonly string[], keys: Sql): string[];
+  /** What holds of the rows that the transaction at hand added; undefined where the engine cannot tell. */
+  readonly uncommitted: Condition | undefined;
   /** Replaces the rows for which `range` holds by `select`. */
   replace(table: Table, range: Sql, select: Sql): string[];
 }

@@ -51,10 +51,11 @@ const STRING = '"[^"\\\\]*(?:\\\\.[^"\\\\]*)*"';
 const functions: Functions = {
   fromJson: (json, shape) => sql`from_json(${json}, ${JSON.stringify(jsonShape(shape))})`,
   listFromJson: (json) => sql`from_json(${json}, '["VARCHAR"]')`,
+  recordsFromJson: (json, shape) => sql`from_json(${json}, ${JSON.stringify([jsonShape(shape)])})`,
   toJson: (value) => sql`CAST(to_json(${value}) AS VARCHAR)`,
   jsonString: (value) => sql`CAST(to_json(${value}) AS VARCHAR)`,
   isJson: (json) =>
-    sql`(json_valid(${json}) AND CASE WHEN regexp_matches(${json}, ${LAX}) THEN NOT regexp_matches(regexp_replace(${json}, ${STRING}, '', 'g'), ${LAX}) ELSE TRUE END)`,
+    sql`(json_valid(${json}) AND CASE WHEN regexp_matches(${json}, ${LAX}) THEN NOT regexp_matches(regexp_replace(${json}, ${STRING}, '""', 'g'), ${LAX}) ELSE TRUE END)`,
   jsonField: (json, path) => sql`json_extract_string(${json}, ${pointer(path)})`,
   struct: (fields) =>
     sql`{${join(
@@ -92,6 +93,7 @@ const tableName = (name: string): string => name.split('.').map(quote).join('.')
 /** DuckDB: embedded, transactional, one process at a time. */
 export const duckdb: Dialect = {
   name: 'duckdb',
+  readsFiles: true,
   quote,
   literal: literalText,
   type,
@@ -104,12 +106,22 @@ export const duckdb: Dialect = {
     const verb = replace ? 'CREATE OR REPLACE TABLE' : 'CREATE TABLE IF NOT EXISTS';
     return `${verb} ${tableName(table.name)} (\n${columns.join(',\n')}\n)`;
   },
+  keep: (name, select) => [`CREATE OR REPLACE TEMP TABLE ${quote(name)} AS\n${spell(select, duckdb)}`],
+  drop: (name) => [`DROP TABLE IF EXISTS ${quote(name)}`],
   createView: (name, select) => `CREATE OR REPLACE VIEW ${tableName(name)} AS\n${spell(select, duckdb)}`,
   append: (table, select) => [
     `INSERT INTO ${tableName(table.name)} (${columnNames(table.columns)})\n${spell(select, duckdb)}`,
   ],
   // A bronze record is there once and its watermark moves in the same transaction: no key can come twice.
   merge: (table, _key, select) => duckdb.append(table, select),
+  remove: (table, key, keys) => {
+    const same = key.map((column, i) => `k.k${i} IS NOT DISTINCT FROM ${column.split('.').map(quote).join('.')}`);
+    return [
+      `DELETE FROM ${tableName(table.name)} WHERE EXISTS (SELECT 1 FROM (\n${spell(keys, duckdb)}\n) AS k(${key.map((_, i) => `k${i}`).join(', ')}) WHERE ${same.join(' AND ')})`,
+    ];
+  },
+  // Rows that are not committed have the highest row ids.
+  uncommitted: sql`rowid >= 36028797018960000`,
   replace: (table, range, select) => [
     `DELETE FROM ${tableName(table.name)} WHERE ${spell(range, duckdb)}`,
     ...duckdb.append(table, select),

@@ -15,6 +15,8 @@ export const texts = 'texts';
 export interface Functions {
   fromJson(json: Sql, shape: Shape): Sql;
   listFromJson(json: Sql): Sql;
+  /** The objects of a JSON list, each read as the shape. */
+  recordsFromJson(json: Sql, shape: Shape): Sql;
   toJson(value: Sql): Sql;
   /** A text as a JSON string. */
   jsonString(value: Sql): Sql;

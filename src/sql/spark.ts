@@ -78,6 +78,7 @@ function javaPattern(pattern: string): string {
 const functions: Functions = {
   fromJson: (json, shape) => sql`from_json(${json}, ${ddl(shape, '')})`,
   listFromJson: (json) => sql`from_json(${json}, 'ARRAY<STRING>')`,
+  recordsFromJson: (json, shape) => sql`from_json(${json}, ${`ARRAY<STRUCT<${ddl(shape, ':')}>>`})`,
   toJson: (value) => sql`to_json(${value}, ${WITH_NULLS})`,
   // Spark makes JSON of structs, lists and maps only: the string is taken out of a list of one.
   jsonString: (value) =>
@@ -112,12 +113,14 @@ const functions: Functions = {
   sumLong: (value) => sql`sum(${value})`,
 };
 
+const pathOf = (column: string): string => column.split('.').map(quote).join('.');
 const tableName = (name: string): string => name.split('.').map(quote).join('.');
 const names = (columns: readonly Column[]): string => columns.map((c) => quote(c.name)).join(', ');
 
 /** Spark 4.1 SQL with Delta Lake tables; every statement is idempotent by itself, for there are no transactions. */
 export const spark: Dialect = {
   name: 'spark',
+  readsFiles: false,
   quote,
   literal: literalText,
   type,
@@ -132,17 +135,37 @@ export const spark: Dialect = {
     const verb = replace ? 'CREATE OR REPLACE TABLE' : 'CREATE TABLE IF NOT EXISTS';
     return `${verb} ${tableName(table.name)} (\n${columns}\n) USING DELTA${cluster}`;
   },
+  // On disk, for a set that does not fit into memory would be computed again for each of its readers.
+  keep: (name, select) => [
+    `UNCACHE TABLE IF EXISTS ${quote(name)}`,
+    `CREATE OR REPLACE TEMPORARY VIEW ${quote(name)} AS\n${spell(select, spark)}`,
+    `CACHE TABLE ${quote(name)} OPTIONS ('storageLevel' 'DISK_ONLY')`,
+  ],
+  drop: (name) => [`UNCACHE TABLE IF EXISTS ${quote(name)}`, `DROP VIEW IF EXISTS ${quote(name)}`],
   createView: (name, select) => `CREATE OR REPLACE VIEW ${tableName(name)} AS\n${spell(select, spark)}`,
   append: (table, select) => [
     `INSERT INTO ${tableName(table.name)} (${names(table.columns)})\n${spell(select, spark)}`,
   ],
-  merge: (table, key, select) => [
-    `MERGE INTO ${tableName(table.name)} AS t\nUSING (\n${spell(select, spark)}\n) AS s\nON ${key
-      .map((k) => `t.${k} <=> s.${k}`)
-      .join(
-        ' AND ',
-      )}\nWHEN NOT MATCHED THEN INSERT (${names(table.columns)}) VALUES (${table.columns.map((c) => `s.${quote(c.name)}`).join(', ')})`,
-  ],
+  merge: (table, key, select, span) => {
+    const path = (column: string): string => column.split('.').map(quote).join('.');
+    const same = key.map((column) => `t.${path(column)} <=> s.${path(column)}`);
+    const near = span
+      ? [`t.${path(span.column)} BETWEEN ${literalText(span.least)} AND ${literalText(span.most)}`]
+      : [];
+    const values = table.columns.map((c) => `s.${quote(c.name)}`).join(', ');
+    return [
+      `MERGE INTO ${tableName(table.name)} AS t\nUSING (\n${spell(select, spark)}\n) AS s\nON ${[...same, ...near].join(' AND ')}\nWHEN NOT MATCHED THEN INSERT (${names(table.columns)}) VALUES (${values})`,
+    ];
+  },
+  // Delta's DELETE takes no subqueries.
+  remove: (table, key, keys) => {
+    const names = key.map((_, i) => `k${i}`);
+    const same = key.map((column, i) => `t.${pathOf(column)} <=> s.k${i}`);
+    return [
+      `MERGE INTO ${tableName(table.name)} AS t\nUSING (SELECT * FROM (\n${spell(keys, spark)}\n) AS k(${names.join(', ')})) AS s\nON ${same.join(' AND ')}\nWHEN MATCHED THEN DELETE`,
+    ];
+  },
+  uncommitted: undefined,
   replace: (table, range, select) => [
     `INSERT INTO ${tableName(table.name)} REPLACE WHERE ${spell(range, spark)}\n${spell(select, spark)}`,
   ],

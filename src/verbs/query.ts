@@ -1,5 +1,4 @@
 import { extname } from 'node:path';
-import { rows } from '../engine/engine.ts';
 import { UserError } from '../errors.ts';
 import type { Lakehouse } from '../index.ts';
 import { holdsEvents } from '../silver/class.ts';
@@ -47,7 +46,7 @@ export async function queryVerb(statement: string, options: Options): Promise<vo
 export async function exportVerb(name: string, options: Options): Promise<void> {
   const format = formatOf(options, 'ndjson');
   await using lake = await reading(options);
-  const tables = await tablesOf(lake);
+  const tables = await lake.engine.tables();
   if (!tables.includes(name)) throw new UserError(`There is no table "${name}"; valid: ${tables.join(', ')}`);
   const statement = spell(sql`SELECT * FROM ${identifier(...name.split('.'))}`, lake.engine.dialect);
   const { rows: written } = await writeRows(lake.query(statement), format, await outputOf(options.out), {
@@ -55,12 +54,3 @@ export async function exportVerb(name: string, options: Options): Promise<void> 
   });
   if (options.out !== undefined) process.stderr.write(`${written} rows to ${options.out}\n`);
 }
-
-/** The tables and views of a lakehouse. */
-export const tablesOf = async (lake: Lakehouse): Promise<string[]> =>
-  (
-    await rows<{ name: string }>(
-      lake.engine,
-      `SELECT table_schema || '.' || table_name AS name FROM information_schema.tables WHERE table_schema IN ('bronze', 'silver', 'gold', 'pipeline') ORDER BY name NULLS LAST`,
-    )
-  ).map((t) => t.name);

@@ -3,7 +3,7 @@ import { rows } from '../engine/engine.ts';
 import { progressOn } from '../progress.ts';
 import type { RunResult } from '../run.ts';
 import { printable } from '../sink/printable.ts';
-import { spell, sql } from '../sql/sql.ts';
+import { call, identifier, spell, sql } from '../sql/sql.ts';
 import { type LakehouseOptions, openFor } from './reading.ts';
 
 interface Options extends LakehouseOptions {
@@ -93,8 +93,8 @@ async function alertsTable(engine: Parameters<typeof rows>[0], result: RunResult
   const alerts = await rows<Record<string, unknown>>(
     engine,
     spell(
-      sql`SELECT strftime(time, '%Y-%m-%d %H:%M:%S') AS raised, severity, rule, coalesce(user_name, src_ip, instance_uid) AS who,
-        coalesce(resource_name, resource_uid, dst_ip, instance_uid) AS what, CAST(events AS VARCHAR) AS events
+      sql`SELECT ${call((f) => f.millisOfTimestamp(identifier('time')))} AS raised, severity, rule, coalesce(user_name, src_ip, instance_uid) AS who,
+        coalesce(resource_name, resource_uid, dst_ip, instance_uid) AS what, CAST(events AS STRING) AS events
         FROM gold.alerts ORDER BY severity_id DESC NULLS LAST, raised NULLS LAST, uid NULLS LAST LIMIT ${MOST_ALERTS}`,
       engine.dialect,
     ),
@@ -106,7 +106,10 @@ async function alertsTable(engine: Parameters<typeof rows>[0], result: RunResult
     wordWrap: false,
   });
   for (const a of alerts)
-    table.push(['raised', 'severity', 'rule', 'who', 'what', 'events'].map((k) => printable(String(a[k] ?? ''))));
+    table.push([
+      new Date(Number(a.raised)).toISOString().slice(0, 19).replace('T', ' '),
+      ...['severity', 'rule', 'who', 'what', 'events'].map((k) => printable(String(a[k] ?? ''))),
+    ]);
   const more = result.alerts.new > alerts.length ? `\n… more in gold.alerts` : '';
   return `${table.toString()}${more}`;
 }

@@ -6,7 +6,6 @@ import { holdsEvents } from '../silver/class.ts';
 import { printable } from '../sink/printable.ts';
 import { writeRows } from '../sink/sink.ts';
 import { identifier, spell, sql } from '../sql/sql.ts';
-import { tablesOf } from './query.ts';
 import { type LakehouseOptions, openFor } from './reading.ts';
 
 interface Found {
@@ -23,7 +22,7 @@ export async function validateVerb(
   options: LakehouseOptions & { readonly lint?: boolean; readonly table?: readonly string[] },
 ): Promise<number> {
   await using lake = await openFor(options, { readOnly: true, mustExist: true });
-  const all = (await tablesOf(lake)).filter(holdsEvents);
+  const all = (await lake.engine.tables()).filter(holdsEvents);
   const wrong = options.table?.find((name) => !all.includes(name));
   if (wrong !== undefined) throw new UserError(`--table ${wrong}: there is no such table; valid: ${all.join(', ')}`);
   const problems = new Map<string, Found>();

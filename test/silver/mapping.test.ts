@@ -84,11 +84,11 @@ async function rowsOf(
 ): Promise<Row[]> {
   const values = records.map(
     (one, i) =>
-      sql`(${`uid-${i}`}, ${1793869200000 + i}, 'example', ${String(one.what)}, ${`hash-${i}`}, ${JSON.stringify(one)}, ${mapping.class.class})`,
+      sql`(${mapping.source.source}, ${`uid-${i}`}, ${1793869200000 + i}, 'example', ${String(one.what)}, ${`hash-${i}`}, ${JSON.stringify(one)}, ${mapping.class.class})`,
   );
   await engine.execute(
     spell(
-      sql`CREATE OR REPLACE TEMP TABLE ${identifier(ROUTED)} AS SELECT * FROM (VALUES ${join(values, sql`, `)}) AS t(uid, time, service, action, hash, raw, class)`,
+      sql`CREATE OR REPLACE TEMP TABLE ${identifier(ROUTED)} AS SELECT * FROM (VALUES ${join(values, sql`, `)}) AS t(source, uid, time, service, action, hash, raw, class)`,
       engine.dialect,
     ),
   );

@@ -1,6 +1,7 @@
 import { beforeAll, expect, test } from 'vitest';
 import { triage } from '../../src/gold/triage.ts';
-import { feedStatements, ownRows, pipelineOf, preparation, rangeRows, routeStatement } from '../../src/plan.ts';
+import { feedStatements, ownRows, pipelineOf, preparation, rangeRows, routedRows } from '../../src/plan.ts';
+import { ROUTED } from '../../src/silver/mapping.ts';
 import { spark as dialect } from '../../src/sql/spark.ts';
 import { emptyCatalog, manifestOf, onSpark, spark, texts } from './given.ts';
 
@@ -31,8 +32,8 @@ onSpark('every statement binds on Spark', () => {
 
   test.for(named(pipeline.bronze))('%s: route and feeds', async ([, stage]) => {
     const engine = await spark();
-    const route = routeStatement(stage, 0, 1, dialect).replace('TEMP TABLE', 'TEMP VIEW');
-    await engine.execute(route);
+    for (const statement of dialect.keep(ROUTED, routedRows([{ stage, from: 0, until: 1 }])))
+      await engine.execute(statement);
     let feeds = 0;
     for (const silver of pipeline.silver)
       for (const statement of feedStatements(silver, stage.source.source, dialect)) {

@@ -1,5 +1,5 @@
 import { afterAll, describe, inject } from 'vitest';
-import { type Engine, rows } from '../../src/engine/engine.ts';
+import { type Engine, rows, SCHEMAS } from '../../src/engine/engine.ts';
 import { openSpark, type SparkOptions } from '../../src/engine/spark.ts';
 import { checkManifest, type Manifest } from '../../src/manifest.ts';
 
@@ -27,24 +27,28 @@ afterAll(async () => {
   await (await session)?.[Symbol.asyncDispose]();
 });
 
-const SCHEMAS = ['pipeline', 'bronze', 'silver', 'gold'];
-
 /** Empties the catalog. */
 export async function emptyCatalog(engine: Engine): Promise<void> {
   for (const schema of SCHEMAS) await engine.execute(`DROP SCHEMA IF EXISTS ${schema} CASCADE`);
 }
 
-/** A manifest of everything that there is, over the given paths. */
-export const manifestOf = (bronze: object, path = ':memory:'): Manifest =>
-  checkManifest(
-    {
-      engine: { type: 'duckdb', path, threads: 2 },
-      bronze,
-      silver: 'all',
-      gold: { detections: 'all', summaries: 'all' },
-    },
-    'pipelines.json',
-  );
+/** The `engine` of a manifest on this Spark. */
+export const sparkEngine = (): object => {
+  const { host, port, path, ca } = where();
+  return { type: 'spark', host, port, path, ca };
+};
+
+/** A manifest of everything that there is, as it is written, over the given paths. */
+export const everything = (engine: object, bronze: object): object => ({
+  engine,
+  bronze,
+  silver: 'all',
+  gold: { detections: 'all', summaries: 'all' },
+});
+
+/** The same, as it is read. */
+export const manifestOf = (bronze: object): Manifest =>
+  checkManifest(everything({ type: 'duckdb', path: ':memory:', threads: 2 }, bronze), 'pipelines.json');
 
 /** The one column of a statement, as text. */
 export async function texts(engine: Engine, statement: string): Promise<string[]> {

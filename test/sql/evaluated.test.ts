@@ -387,6 +387,7 @@ describe('JSON', () => {
       ['-inf', null],
       ['{"a":1,}', null],
       ['[1, ]', null],
+      ['["finance","info"]', '["finance","info"]'],
       ['{"nan":"Infinity,]","a\\"":"NaN"}', '{"nan":"Infinity,]","a\\"":"NaN"}'],
       [null, null],
     ]));

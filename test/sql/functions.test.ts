@@ -68,7 +68,7 @@ const {
 
 const SPARK_STRICT = "map('allowSingleQuotes', 'false', 'allowNonNumericNumbers', 'false')";
 const SPARK_JSON = `(transform(from_json('[' || \`a\` || ',"' || md5(\`a\`) || '"]', 'ARRAY<STRING>', ${SPARK_STRICT}), (e, i) -> if(i = 0, '', e)) <=> array('', md5(\`a\`)))`;
-const DUCKDB_JSON = String.raw`(json_valid("a") AND CASE WHEN regexp_matches("a", '(?i)nan|inf|,\s*[\]}]') THEN NOT regexp_matches(regexp_replace("a", '"[^"\\]*(?:\\.[^"\\]*)*"', '', 'g'), '(?i)nan|inf|,\s*[\]}]') ELSE TRUE END)`;
+const DUCKDB_JSON = String.raw`(json_valid("a") AND CASE WHEN regexp_matches("a", '(?i)nan|inf|,\s*[\]}]') THEN NOT regexp_matches(regexp_replace("a", '"[^"\\]*(?:\\.[^"\\]*)*"', '""', 'g'), '(?i)nan|inf|,\s*[\]}]') ELSE TRUE END)`;
 const A = '`a`';
 const NO_PLACEHOLDER = ['-', 'n/a', 'nan', 'none', 'null', 'undefined']
   .map((word) => ` WHEN '${word}' THEN NULL`)
@@ -294,6 +294,11 @@ const spellings: Rows = {
     of: of((f) => f.listFromJson(a)),
     duckdb: `from_json("a", '["VARCHAR"]')`,
     spark: "from_json(`a`, 'ARRAY<STRING>')",
+  },
+  recordsFromJson: {
+    of: of((f) => f.recordsFromJson(a, { b: 'text' })),
+    duckdb: `from_json("a", '[{"b":"VARCHAR"}]')`,
+    spark: "from_json(`a`, 'ARRAY<STRUCT<`b`: STRING>>')",
   },
   isJson: { of: of((f) => f.isJson(a)), duckdb: DUCKDB_JSON, spark: SPARK_JSON },
   jsonField: {

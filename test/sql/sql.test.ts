@@ -206,8 +206,43 @@ TBLPROPERTIES ('delta.dataSkippingStatsColumns' = 'time')`,
 USING (
 SELECT 'it\\'s'
 ) AS s
-ON t.time <=> s.time AND t.user.ids <=> s.user.ids
+ON t.\`time\` <=> s.\`time\` AND t.\`user\`.\`ids\` <=> s.\`user\`.\`ids\`
 WHEN NOT MATCHED THEN INSERT (\`time\`, \`raw "text"\`, \`user\`) VALUES (s.\`time\`, s.\`raw "text"\`, s.\`user\`)`,
+      ],
+    ],
+    [
+      'merge of rows of a time',
+      (d) =>
+        d.merge({ name: 'a', columns: [{ name: 'b', type: 'long' }] }, ['b'], select, {
+          column: 'b',
+          least: 1,
+          most: 5,
+        }),
+      [`INSERT INTO "a" ("b")\nSELECT 'it''s'`],
+      [
+        `MERGE INTO \`a\` AS t
+USING (
+SELECT 'it\\'s'
+) AS s
+ON t.\`b\` <=> s.\`b\` AND t.\`b\` BETWEEN 1 AND 5
+WHEN NOT MATCHED THEN INSERT (\`b\`) VALUES (s.\`b\`)`,
+      ],
+    ],
+    [
+      'remove',
+      (d) => d.remove(table, ['time', 'user.ids'], select),
+      [
+        `DELETE FROM "silver"."some" WHERE EXISTS (SELECT 1 FROM (
+SELECT 'it''s'
+) AS k(k0, k1) WHERE k.k0 IS NOT DISTINCT FROM "time" AND k.k1 IS NOT DISTINCT FROM "user"."ids")`,
+      ],
+      [
+        `MERGE INTO \`silver\`.\`some\` AS t
+USING (SELECT * FROM (
+SELECT 'it\\'s'
+) AS k(k0, k1)) AS s
+ON t.\`time\` <=> s.k0 AND t.\`user\`.\`ids\` <=> s.k1
+WHEN MATCHED THEN DELETE`,
       ],
     ],
     [
@@ -271,4 +306,21 @@ test('the hash of a definition changes with its SQL, its columns and the order o
   expect(hashOf(table, sql`SELECT ${2}`, sql`SELECT ${1}`)).not.toBe(one);
   expect(hashOf(table, sql`SELECT ${1}SELECT ${2}`)).not.toBe(one);
   expect(hashOf({ ...table, columns: table.columns.slice(1) }, sql`SELECT ${1}`, sql`SELECT ${2}`)).not.toBe(one);
+});
+
+test('rows are kept for the session: in a table, in a view that Spark computes once, in a view', () => {
+  expect([duckdb, spark, databricks].map((d) => d.keep('some', sql`SELECT 1 AS a`))).toEqual([
+    ['CREATE OR REPLACE TEMP TABLE "some" AS\nSELECT 1 AS a'],
+    [
+      'UNCACHE TABLE IF EXISTS `some`',
+      'CREATE OR REPLACE TEMPORARY VIEW `some` AS\nSELECT 1 AS a',
+      "CACHE TABLE `some` OPTIONS ('storageLevel' 'DISK_ONLY')",
+    ],
+    ['CREATE OR REPLACE TEMPORARY VIEW `some` AS\nSELECT 1 AS a'],
+  ]);
+  expect([duckdb, spark, databricks].map((d) => d.drop('some'))).toEqual([
+    ['DROP TABLE IF EXISTS "some"'],
+    ['UNCACHE TABLE IF EXISTS `some`', 'DROP VIEW IF EXISTS `some`'],
+    ['DROP VIEW IF EXISTS `some`'],
+  ]);
 });
