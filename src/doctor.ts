@@ -5,7 +5,7 @@ import { dirname, resolve } from 'node:path';
 import { listFiles } from './bronze/files.ts';
 import { DatabricksEngine } from './engine/databricks.ts';
 import { type Engine, rows } from './engine/engine.ts';
-import { UserError } from './errors.ts';
+import { messageOf, UserError } from './errors.ts';
 import { checkGrants, remoteFolder } from './grants.ts';
 import type { Manifest } from './manifest.ts';
 import { call, type Sql, spell, sql } from './sql/sql.ts';
@@ -37,7 +37,6 @@ const MOST_SKEW_MS = 60_000;
 /** What the statements were tested on. */
 const TESTED = { duckdb: /^v1\.5\./, spark: /^4\.1\./ } as const;
 
-const messageOf = (error: unknown): string => (error instanceof Error ? error.message : String(error));
 const gigas = (bytes: number): string => `${(bytes / GIGA).toFixed(1)} GB`;
 
 /** Looks at one thing; an error is a finding, whose message says what to do. */

@@ -20,3 +20,6 @@ export class UserError extends Error {
 export class BusyError extends Error {
   override readonly name = 'BusyError';
 }
+
+/** What an error says. */
+export const messageOf = (error: unknown): string => (error instanceof Error ? error.message : String(error));

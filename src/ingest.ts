@@ -6,8 +6,8 @@ import { type BatchSize, grouped, inspect, isOdd, type ListedFile, type NewFile,
 import { FAIL, type FileGroup } from './bronze/read.ts';
 import { flowNames } from './bronze/sniff.ts';
 import { type Engine, rows } from './engine/engine.ts';
-import { EngineError, UserError } from './errors.ts';
-import { type Journal, message, type StageResult, type Unmet, unmet } from './journal.ts';
+import { EngineError, messageOf, UserError } from './errors.ts';
+import { type Journal, type StageResult, type Unmet, unmet } from './journal.ts';
 import { type Landing, landingOf } from './landing.ts';
 import { changedFiles, type Entry, entry, knownHashes, ledgerStatements } from './ledger.ts';
 import { arrivalStatements, type Batch, settlement, storedByFile } from './plan.ts';
@@ -256,7 +256,7 @@ function taker(
 
   /** No decoder can do better than the engine with Parquet. */
   async function refuse(file: NewFile, error: unknown): Promise<void> {
-    await note(journal, stage, [failed(journal, file, message(error))]);
+    await note(journal, stage, [failed(journal, file, messageOf(error))]);
     progress(1);
   }
 
@@ -283,9 +283,10 @@ function taker(
       const one: FileGroup = { layout: 'decoded', files: [file.path], decoded: ndjson, header };
       await takeIn(one, new Map([[file.path, file]]));
     } catch (error) {
-      if (ofDisk(error)) throw new EngineError(`${message(error)}, while ${file.path} was decoded into ${folder.path}`);
+      if (ofDisk(error))
+        throw new EngineError(`${messageOf(error)}, while ${file.path} was decoded into ${folder.path}`);
       if (error instanceof UserError || (error instanceof EngineError && !error.ofData)) throw error;
-      await note(journal, stage, [failed(journal, file, message(error))]);
+      await note(journal, stage, [failed(journal, file, messageOf(error))]);
     }
     progress(1);
   }

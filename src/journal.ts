@@ -69,9 +69,6 @@ export const untouched = (name: string): StageResult => ({
 /** How often the same may stand in a table of which only the newest counts. */
 const MOST_TIMES = 2;
 
-/** What an error says. */
-export const message = (error: unknown): string => (error instanceof Error ? error.message : String(error));
-
 const timestamp = (at: Date): Sql => call((f) => f.cast(literal(at.toISOString()), 'timestamp'));
 
 /** A run's own record: its numbers on the engine, its figures and its rows in `pipeline.runs` and `pipeline.stages`. */

@@ -11,8 +11,8 @@ import {
 } from './carried.ts';
 import { openDuckDB } from './engine/duckdb.ts';
 import { type Engine, rows } from './engine/engine.ts';
-import { EngineError } from './errors.ts';
-import { message } from './journal.ts';
+import { EngineError, messageOf } from './errors.ts';
+
 import { state } from './plan.ts';
 import { scratch } from './scratch.ts';
 import type { Table } from './sql/dialect.ts';
@@ -83,7 +83,7 @@ class Carried implements Landing {
       try {
         for (const statement of statements(read?.json ?? '[]')) await this.#lakehouse.execute(statement);
       } catch (error) {
-        throw new EngineError(`${table.name}: ${message(error)}`, { cause: error });
+        throw new EngineError(`${table.name}: ${messageOf(error)}`, { cause: error });
       }
     }
   }

@@ -1,5 +1,5 @@
-import { EngineError } from './errors.ts';
-import { type Journal, message } from './journal.ts';
+import { EngineError, messageOf } from './errors.ts';
+import type { Journal } from './journal.ts';
 import { keepRefused, quarantineRefused, type Refused, refusedBatches } from './plan.ts';
 import { ROUTED } from './silver/mapping.ts';
 import { identifier, list, type Sql, sql } from './sql/sql.ts';
@@ -62,7 +62,7 @@ export async function quarantinePoison(
         sql`SELECT uid, hash FROM ${identifier(ROUTED)}`,
       );
       if (!record) throw error;
-      refused.push({ uid: record.uid, hash: record.hash, reason: `${stage.name}: ${message(error)}` });
+      refused.push({ uid: record.uid, hash: record.hash, reason: `${stage.name}: ${messageOf(error)}` });
     }
   };
   const [all] = await journal.rows<{ n: bigint }>(sql`SELECT count(*) AS n FROM (${numbered}) AS numbered`);

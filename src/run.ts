@@ -1,20 +1,11 @@
 import { chosenOf, expectationsOf } from './bronze/expectations.ts';
 import { type BatchSize, batchSize, type ListedFile, listFiles } from './bronze/files.ts';
 import type { Engine } from './engine/engine.ts';
-import { EngineError, UserError } from './errors.ts';
+import { EngineError, messageOf, UserError } from './errors.ts';
 import { findings } from './gold/detection.ts';
 import { triage } from './gold/triage.ts';
 import { ingest } from './ingest.ts';
-import {
-  Journal,
-  message,
-  type RunEvent,
-  type RunResult,
-  type StageResult,
-  type Unmet,
-  unmet,
-  untouched,
-} from './journal.ts';
+import { Journal, type RunEvent, type RunResult, type StageResult, type Unmet, unmet, untouched } from './journal.ts';
 import { judge } from './judge.ts';
 import type { FileSettings, Manifest } from './manifest.ts';
 import {
@@ -197,7 +188,7 @@ class Run {
       await work(result);
     } catch (error) {
       if (error instanceof UserError) throw error;
-      result.error = message(error);
+      result.error = messageOf(error);
       this.#failed.add(stage.name);
       this.#journal.result.ok = false;
       this.#journal.tell({ kind: 'warning', message: `${stage.name}: ${result.error}` });
@@ -325,7 +316,7 @@ class Run {
     try {
       await work(result);
     } catch (error) {
-      result.error = message(error);
+      result.error = messageOf(error);
       this.#failed.add(stage.name);
       this.#journal.result.ok = false;
       this.#journal.tell({ kind: 'warning', message: `${stage.name}: ${result.error}` });

@@ -1,10 +1,10 @@
 import type { Agent } from 'node:https';
-import { UserError } from '../errors.ts';
+import { messageOf, UserError } from '../errors.ts';
 import { databricks } from '../sql/databricks.ts';
 import { CLIENT_ID, CLIENT_SECRET, fileOf, type Setting, secondsOf, settingOf } from './environment.ts';
 import { lz4 } from './ipc.ts';
 import { servicePrincipal } from './oauth.ts';
-import { authorityOf, type Kind, messageOf, RemoteEngine, serverMessage } from './remote.ts';
+import { authorityOf, type Kind, RemoteEngine, serverMessage } from './remote.ts';
 import { HttpError, type Patience } from './retry.ts';
 import { type Credentials, type Protocol, ThriftError, ThriftSession, wide } from './thrift.ts';
 
@@ -104,11 +104,7 @@ async function protocolOf({ catalog, cloudFetch = true }: DatabricksOptions): Pr
 }
 
 const MISSING = /does not have ((?:[A-Z]+ )*[A-Z]+) on ([A-Za-z]+(?: [A-Za-z]+)*?) '([^']+)'/;
-const quoted = (name: string): string =>
-  name
-    .split('.')
-    .map((part) => `\`${part.replaceAll('`', '``')}\``)
-    .join('.');
+const quoted = (name: string): string => name.split('.').map(databricks.quote).join('.');
 
 /** What to grant, by the words in which Unity Catalog refuses. */
 export function missingGrant(said: string, principal: string): string | undefined {

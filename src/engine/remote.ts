@@ -1,6 +1,6 @@
 import { readFile } from 'node:fs/promises';
 import type { RecordBatch } from 'apache-arrow';
-import { EngineError, UserError } from '../errors.ts';
+import { EngineError, messageOf, UserError } from '../errors.ts';
 import type { Dialect } from '../sql/dialect.ts';
 import { type Engine, rows, TABLES, type Values } from './engine.ts';
 import { againAfter, HttpError, isRepeatable } from './retry.ts';
@@ -15,7 +15,6 @@ export const authorityOf = async (ca: string | undefined): Promise<string | unde
       });
 
 /** What an error says. */
-export const messageOf = (error: unknown): string => (error instanceof Error ? error.message : String(error));
 
 /** The server's own words: without the class of the exception, the plan, the statement and the Java stack. */
 export function serverMessage(text: string): string {

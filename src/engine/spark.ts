@@ -1,11 +1,11 @@
 import { Data, Field, RecordBatch, Schema, Struct, Vector } from 'apache-arrow';
-import { UserError } from '../errors.ts';
+import { messageOf, UserError } from '../errors.ts';
 import { spark } from '../sql/spark.ts';
 import { uniqueNames } from './columns.ts';
 import { rows, SCHEMAS, type Values } from './engine.ts';
 import { fileOf, type Setting, secondsOf, settingOf } from './environment.ts';
 import { arrowType, isNested, nestedData } from './nested.ts';
-import { authorityOf, messageOf, RemoteEngine, serverMessage } from './remote.ts';
+import { authorityOf, RemoteEngine, serverMessage } from './remote.ts';
 import { HttpError } from './retry.ts';
 import { type Credentials, type Protocol, ThriftError, ThriftSession } from './thrift.ts';
 

@@ -1,3 +1,4 @@
+import type { OcsfClass } from './class.ts';
 import cloudtrailAccountChange from './cloudtrail/account_change.ts';
 import cloudtrailApiActivity from './cloudtrail/api_activity.ts';
 import cloudtrailAuthentication from './cloudtrail/authentication.ts';
@@ -49,3 +50,8 @@ export const mappings: readonly Mapping[] = [
   databricksOutboundNetworkActivity,
   vpcNetworkActivity,
 ];
+
+/** The classes into which CloudTrail's calls go: those that say which instance called. */
+export const callClasses: readonly OcsfClass[] = mappings
+  .filter((m) => m.source.source === 'cloudtrail' && 'src_endpoint.instance_uid' in m.columns)
+  .map((m) => m.class);

@@ -1,16 +1,12 @@
 import { apiActivity } from '../../silver/class.ts';
-import { mappings } from '../../silver/index.ts';
+import { callClasses } from '../../silver/index.ts';
 import { call, join, sql } from '../../sql/sql.ts';
 import { days, defineDetection, type ExampleEvent, hours } from '../detection.ts';
 
 const MONTH = days(30);
-/** Whatever class CloudTrail feeds with calls. */
-const classes = mappings
-  .filter((m) => m.source.source === 'cloudtrail' && 'src_endpoint.instance_uid' in m.columns)
-  .map((m) => m.class);
 /** Calls of instance sessions by way of the internet: a VPC endpoint or an AWS service that calls on their behalf shows other addresses. */
 const calls = join(
-  classes.map(
+  callClasses.map(
     (of) => sql`SELECT time, metadata.uid AS uid, raw_data_hash.value AS hash, type_uid, src_endpoint.ip AS ip,
     src_endpoint.instance_uid AS instance_uid, contains(src_endpoint.ip, ':') AS is_v6, actor.user.name AS user_name,
     actor.user.uid AS user_uid, api.operation AS operation, cloud.account.uid AS account_uid
@@ -48,7 +44,7 @@ export default defineDetection({
     'A new Elastic IP or NAT address; a NAT gateway with several addresses. Calls through VPC endpoints say nothing about the address and are left out.',
   requires: 'CloudTrail management events, best with S3 data events',
   on: apiActivity,
-  inputs: classes.filter(({ name }) => name !== apiActivity.name),
+  inputs: callClasses.filter(({ name }) => name !== apiActivity.name),
   reach: { before: hours(1), after: MONTH },
   from: sql`(SELECT * FROM (SELECT *, count(*) OVER (PARTITION BY instance_uid, is_v6 ORDER BY time NULLS LAST ${recent}) AS of_instance,
     count(*) OVER (${same} ${recent}) AS of_address, count(*) OVER ${next} AS following, max(time) OVER ${next} AS last_seen,

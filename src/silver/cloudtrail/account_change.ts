@@ -115,7 +115,6 @@ export default defineMapping({
   }),
   columns: (record, { params, result }) => {
     const who = identity(record);
-    const withheld = isNull(record.requestParameters);
     const role = coalesce(params.roleName, result.role.roleName);
     const target = named(
       'target',
@@ -125,7 +124,7 @@ export default defineMapping({
         result.accessKey.userName,
         role,
         params.aWSServiceName,
-        when([[withheld, refused(record).name]]),
+        refused(record).name,
       ),
     );
     const uid = named(

@@ -1,5 +1,5 @@
 import { cloudtrail } from '../../bronze/cloudtrail.ts';
-import { and, coalesce, equals, isIn, isNull, lookup, matches, text, when } from '../../sql/functions.ts';
+import { coalesce, equals, isIn, lookup, matches, text, when } from '../../sql/functions.ts';
 import { literal } from '../../sql/sql.ts';
 import { authentication } from '../class.ts';
 import { activityOf, defineMapping, parse } from '../mapping.ts';
@@ -86,7 +86,7 @@ export default defineMapping({
     const role = coalesce(
       params.roleArn,
       params.targetPrincipal,
-      when([[and(isNull(record.requestParameters), matches(record.eventName, '^AssumeRo')), refused(record).arn]]),
+      when([[matches(record.eventName, '^AssumeRo'), refused(record).arn]]),
     );
     return {
       ...event(record),

@@ -100,7 +100,6 @@ export default defineMapping({
         KIND,
       ),
     );
-    const hidden = when([[isNull(record.requestParameters), refused(record).name]]);
     const uid = coalesce(
       params.policyArn,
       result.policy.arn,
@@ -112,7 +111,7 @@ export default defineMapping({
       result.openIDConnectProviderArn,
       result.instanceProfile.arn,
       result.serverCertificateMetadata.arn,
-      when([[isNull(record.requestParameters), refused(record).arn]]),
+      refused(record).arn,
     );
     const name = named(
       'entity_name',
@@ -125,7 +124,7 @@ export default defineMapping({
         params.url,
         when([[matches(record.eventName, 'AccountPasswordPolicy$'), literal('Account Password Policy')]]),
         regexExtract(uid, '([^/]+)$', 1),
-        hidden,
+        refused(record).name,
         kind,
         literal('unknown'),
       ),

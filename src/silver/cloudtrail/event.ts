@@ -75,14 +75,17 @@ export const identity = ({ userIdentity }: CloudTrailRecord) => ({
 });
 
 /** What was acted upon, where a refused call keeps its parameters to itself and only the message says it. */
-export const refused = ({ errorMessage }: CloudTrailRecord) => ({
-  name: regexExtract(
-    errorMessage,
-    'on resource: "?(?:user |group |role |policy |instance profile )?(?:arn:[^ ]+/)?([^ /":*]+)(?:[ "]|$)',
-    1,
-  ),
-  arn: regexExtract(errorMessage, 'on resource: "?(?:[a-z ]+ )?(arn:[^ "*]+)(?:[ "]|$)', 1),
-});
+export const refused = ({ errorMessage, requestParameters }: CloudTrailRecord) => {
+  const said = when([[isNull(requestParameters), errorMessage]]);
+  return {
+    name: regexExtract(
+      said,
+      'on resource: "?(?:user |group |role |policy |instance profile )?(?:arn:[^ ]+/)?([^ /":*]+)(?:[ "]|$)',
+      1,
+    ),
+    arn: regexExtract(said, 'on resource: "?(?:[a-z ]+ )?(arn:[^ "*]+)(?:[ "]|$)', 1),
+  };
+};
 
 /** What every CloudTrail event says, whatever its class. */
 export const event = (record: CloudTrailRecord) => {

@@ -50,12 +50,7 @@ export default defineMapping({
   columns: (record, { params, result }) => {
     const policy = coalesce(params.policyArn, params.policyName);
     const uid = coalesce(result.group.arn, params.groupId, result.group.groupId, result.groupId);
-    const name = coalesce(
-      params.groupName,
-      result.group.groupName,
-      params.displayName,
-      when([[isNull(record.requestParameters), refused(record).name]]),
-    );
+    const name = coalesce(params.groupName, result.group.groupName, params.displayName, refused(record).name);
     return {
       ...event(record),
       activity_id: activityOf(events),

@@ -11,7 +11,7 @@ import {
   networkActivity,
   type OcsfClass,
 } from '../class.ts';
-import { mappings } from '../index.ts';
+import { callClasses } from '../index.ts';
 
 const HOUR = 3_600_000;
 
@@ -199,9 +199,6 @@ const clustersIn = (of: OcsfClass): Sql => {
   );
 };
 
-const callers = mappings
-  .filter((m) => m.source.source === 'cloudtrail' && 'src_endpoint.instance_uid' in m.columns)
-  .map((m) => m.class);
 const clusterClasses = [apiActivity, applicationLifecycle, datastoreActivity];
 
 const all = join(
@@ -210,7 +207,7 @@ const all = join(
     terminated,
     tags,
     interfaces,
-    ...callers.map(sessionsIn),
+    ...callClasses.map(sessionsIn),
     flows,
     hostAlerts,
     ...clusterClasses.map(clustersIn),
@@ -228,7 +225,7 @@ const select = call(
   ) => sql`SELECT ${start} AS time, ${names}, min(moment) AS first_seen, max(moment) AS last_seen, ${f.cast(sql`count(*)`, 'long')} AS events
 FROM (${all}) AS seen GROUP BY ${start}, ${names}`,
 );
-const inputs = [...new Set([...callers, networkActivity, detectionFinding, ...clusterClasses])];
+const inputs = [...new Set([...callClasses, networkActivity, detectionFinding, ...clusterClasses])];
 
 export const sightingsStage: RangeStage = {
   kind: 'range',
