@@ -140,9 +140,10 @@ test('a change of nothing but the routing is noticed: plan names the tables, and
   }
   vi.resetModules();
   vi.doMock('../../src/silver/index.ts', async (original) => {
-    const { mappings } = await original<typeof import('../../src/silver/index.ts')>();
+    const silver = await original<typeof import('../../src/silver/index.ts')>();
     return {
-      mappings: mappings.map((mapping) => {
+      ...silver,
+      mappings: silver.mappings.map((mapping) => {
         const { source, class: target, events } = mapping;
         if (source.source !== 'cloudtrail' || target.class !== 'authentication' || events === 'rest') return mapping;
         const { ConsoleLogin: _, ...others } = events['signin.amazonaws.com'] ?? {};
