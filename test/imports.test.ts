@@ -45,7 +45,7 @@ const ALLOWED: Readonly<Record<string, readonly string[]>> = {
   gold: ['silver', 'stage', 'sql', 'ocsf'],
   manifest: ['gold', 'silver', 'bronze', 'errors', 'ocsf'],
   plan: ['manifest', 'gold', 'silver', 'bronze', 'stage', 'source', 'sql', 'errors', 'ocsf'],
-  engine: ['sql', 'errors', 'ocsf'],
+  engine: ['sql', 'errors', 'version', 'ocsf'],
   run: ['plan', 'manifest', 'gold', 'silver', 'bronze', 'stage', 'source', 'sql', 'engine', 'errors', 'version'],
   sink: [],
   index: ['run', 'manifest', 'engine', 'errors'],

@@ -2,13 +2,13 @@ import { mkdir, rm } from 'node:fs/promises';
 import { availableParallelism } from 'node:os';
 import { dirname } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
-import { BIGINT, type DuckDBConnection, DuckDBInstance } from '@duckdb/node-api';
+import type { DuckDBConnection, DuckDBInstance } from '@duckdb/node-api';
 import type { RecordBatch } from 'apache-arrow';
 import { BusyError, EngineError, UserError } from '../errors.ts';
 import { duckdb } from '../sql/duckdb.ts';
-import { recordBatches } from './arrow.ts';
 import { type Engine, rows, TABLES, type Values } from './engine.ts';
 import { announce, holderOf } from './lock.ts';
+import { type Native, native } from './native.ts';
 
 export interface DuckDBOptions {
   /** Path of the database file, or ':memory:'. */
@@ -57,7 +57,7 @@ async function busy(path: string, message: string, readOnly: boolean): Promise<B
   );
 }
 
-async function openFile(options: DuckDBOptions): Promise<DuckDBInstance> {
+async function openFile({ DuckDBInstance }: Native, options: DuckDBOptions): Promise<DuckDBInstance> {
   const { path, memory, threads, readOnly = false, wait = 0 } = options;
   const inMemory = path === ':memory:';
   if (!inMemory && !readOnly) {
@@ -90,29 +90,32 @@ const spill = (path: string): string => `${path}.tmp`;
 
 /** Opens an embedded DuckDB; throws a `BusyError` that names the process when another one holds the file. */
 export async function openDuckDB(options: DuckDBOptions): Promise<Engine> {
-  const instance = await openFile(options);
+  const loaded = await native();
+  const instance = await openFile(loaded, options);
   const connection = await instance.connect();
   await connection.run("SET TimeZone = 'UTC'");
-  if (options.readOnly || options.path === ':memory:') return new DuckDBEngine(instance, connection, () => undefined);
+  if (options.readOnly || options.path === ':memory:')
+    return new DuckDBEngine(loaded, instance, connection, () => undefined);
   await rm(spill(options.path), { recursive: true, force: true });
   const release = await announce(options.path).catch((error: unknown) => {
     connection.closeSync();
     instance.closeSync();
     throw new UserError(`Cannot write beside the lakehouse ${options.path}: ${first(error)}`);
   });
-  return new DuckDBEngine(instance, connection, release);
+  return new DuckDBEngine(loaded, instance, connection, release);
 }
 
 class DuckDBEngine implements Engine {
   readonly dialect = duckdb;
   readonly #instance: DuckDBInstance;
   readonly #connection: DuckDBConnection;
-
+  readonly #native: Native;
   readonly #release: () => void;
   readonly #atWork = new Set<Promise<unknown>>();
   #closed = false;
 
-  constructor(instance: DuckDBInstance, connection: DuckDBConnection, release: () => void) {
+  constructor(loaded: Native, instance: DuckDBInstance, connection: DuckDBConnection, release: () => void) {
+    this.#native = loaded;
     this.#instance = instance;
     this.#connection = connection;
     this.#release = release;
@@ -137,6 +140,7 @@ class DuckDBEngine implements Engine {
   }
 
   async *query(statement: string, values: Values = {}): AsyncGenerator<RecordBatch> {
+    const { BIGINT, recordBatches } = this.#native;
     const wide = Object.entries(values).filter(([, value]) => typeof value === 'bigint');
     const types = Object.fromEntries(wide.map(([name]) => [name, BIGINT]));
     try {

@@ -4,7 +4,6 @@ import { type CsvOptions, writeCsv } from './csv.ts';
 import { writeJson } from './json.ts';
 import { writeNdjson } from './ndjson.ts';
 import type { Output } from './output.ts';
-import { writeParquet } from './parquet.ts';
 import { type TableOptions, writeTable } from './table.ts';
 
 export { fileOutput, type Output, stdoutOutput } from './output.ts';
@@ -18,6 +17,15 @@ export type Format = (typeof formats)[number];
 /** `maxRows` is the most rows written in any format; only a table has a default (100) and says how many are left. */
 export interface SinkOptions extends CsvOptions, TableOptions {}
 
+/** DuckDB writes Parquet, and is loaded for that alone. */
+const parquet = () =>
+  import('./parquet.ts').catch((cause: unknown) => {
+    const said = cause instanceof Error ? cause.message.split('\n')[0] : cause;
+    throw new Error(`DuckDB writes Parquet and cannot be loaded; every other format does without it. (${said})`, {
+      cause,
+    });
+  });
+
 const writers: Record<
   Format,
   (batches: AsyncIterable<RecordBatch>, output: Output, options: SinkOptions) => Promise<number>
@@ -27,7 +35,7 @@ const writers: Record<
   ndjson: writeNdjson,
   csv: writeCsv,
   arrow: writeArrow,
-  parquet: writeParquet,
+  parquet: async (batches, output) => (await parquet()).writeParquet(batches, output),
 };
 
 /**
