@@ -59,7 +59,7 @@ const engine = z.discriminatedUnion('type', [
     type: z.literal('databricks'),
     host: setting,
     path: setting,
-    catalog: z.string().min(1),
+    catalog: setting,
     /** A service principal's, from DATABRICKS_CLIENT_ID and DATABRICKS_CLIENT_SECRET unless told. */
     clientId: secret.optional(),
     clientSecret: secret.optional(),
@@ -89,7 +89,9 @@ export const manifestSchema = z.strictObject({
   targets: z.record(z.string(), z.strictObject(sections).partial()).optional(),
 });
 
-export type EngineSettings = z.infer<typeof engine>;
+type WrittenEngine = z.infer<typeof engine>;
+/** An engine's settings, of which the catalog has been read from the environment where it is said to stand there. */
+export type EngineSettings = WrittenEngine & { readonly catalog?: string };
 export type FileSettings = z.infer<typeof files>;
 
 /** A manifest for one target, with the folder that its paths are relative to. */
@@ -229,6 +231,14 @@ function parseJson(text: string, file: string): unknown {
   }
 }
 
+function settled(engine: WrittenEngine): EngineSettings {
+  if (engine.type !== 'databricks') return engine;
+  const catalog = typeof engine.catalog === 'string' ? engine.catalog : process.env[engine.catalog.env];
+  if (catalog) return { ...engine, catalog };
+  const name = typeof engine.catalog === 'string' ? '' : engine.catalog.env;
+  throw new UserError(`engine.catalog is to come from the environment variable ${name}, which is not set.`);
+}
+
 /** Reads and checks a manifest; throws a `UserError` with every mistake, where it stands and what would be right. */
 export async function readManifest(file: string, target?: string): Promise<Manifest> {
   const text = await readFile(file, 'utf8').catch((error: NodeJS.ErrnoException) => {
@@ -260,7 +270,7 @@ export function checkManifest(input: unknown, file: string, target?: string): Ma
     file,
     folder: dirname(resolve(file)),
     target,
-    engine: chosen.engine ?? base.engine,
+    engine: settled(chosen.engine ?? base.engine),
     bronze: (chosen.bronze ?? base.bronze) as Record<string, FileSettings>,
     silver: chosen.silver ?? base.silver,
     gold: chosen.gold ?? base.gold,

@@ -256,6 +256,20 @@ describe('a target', () => {
   });
 });
 
+describe('a catalog', () => {
+  const engine = { type: 'databricks', host: 'dbc-1.cloud.databricks.com', path: '/sql/1.0/warehouses/a' };
+  const catalog = { env: 'CATALOG_OF_A_TEST' };
+
+  test('may come from the environment, and is missed where it is not set', () => {
+    process.env.CATALOG_OF_A_TEST = 'security_dev';
+    expect(checkManifest({ ...good, engine: { ...engine, catalog } }, 'p.json').engine.catalog).toBe('security_dev');
+    delete process.env.CATALOG_OF_A_TEST;
+    expect(mistake({ ...good, engine: { ...engine, catalog } })).toBe(
+      'engine.catalog is to come from the environment variable CATALOG_OF_A_TEST, which is not set.',
+    );
+  });
+});
+
 describe('paths that lead nowhere', () => {
   const wrong = async (path: string | string[], more: object = {}): Promise<string> => {
     const place = await folder();
