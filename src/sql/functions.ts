@@ -190,21 +190,24 @@ export function lookup<const V extends string | number, O = never>(
 }
 
 // DuckDB may compute what stands twice before the CASE that guards it, so what can fail is tried.
-const INTEGER = '^[+-]?[0-9]{1,19}(\\.0+)?$';
-const whole = (value: Sql<string>): Sql<string> => sql`split_part(${value}, '.', 1)`;
+const INTEGER = '^[+-]?([0-9]{1,19}|[0-9]{1,16}\\.0+)$';
+// What DuckDB writes as 12000000.0, Spark writes as 1.2E7: a number of JSON with a fraction, from ten million on.
+const LARGE = '^-?[1-9]\\.[0-9]{1,15}E([7-9]|1[0-5])$';
+const wholeNumber = <T>(value: Sql<string>, type: Sql): Sql<T> => {
+  const large = sql`try_cast(${value} AS DOUBLE)`;
+  return conversion(
+    value,
+    call(
+      (f) => sql`CASE WHEN ${f.matches(value, INTEGER)} THEN try_cast(split_part(${value}, '.', 1) AS ${type})
+        WHEN ${f.matches(value, LARGE)} THEN CASE WHEN ${large} % 1 = 0 THEN try_cast(${large} AS ${type}) END END`,
+    ),
+  );
+};
 
-/** A 32-bit integer written in decimal digits; NULL for anything else. */
-export const integer = (value: Sql<string>): Sql<number> =>
-  conversion(
-    value,
-    call((f) => sql`CASE WHEN ${f.matches(value, INTEGER)} THEN try_cast(${whole(value)} AS INT) END`),
-  );
-/** A 64-bit integer written in decimal digits; NULL for anything else. */
-export const long = (value: Sql<string>): Sql<bigint> =>
-  conversion(
-    value,
-    call((f) => sql`CASE WHEN ${f.matches(value, INTEGER)} THEN try_cast(${whole(value)} AS BIGINT) END`),
-  );
+/** A 32-bit integer in decimal digits, or as engines write a whole number of JSON; NULL for anything else. */
+export const integer = (value: Sql<string>): Sql<number> => wholeNumber(value, sql`INT`);
+/** A 64-bit integer in decimal digits, or as engines write a whole number of JSON; NULL for anything else. */
+export const long = (value: Sql<string>): Sql<bigint> => wholeNumber(value, sql`BIGINT`);
 /** TRUE and FALSE in any case; NULL for anything else. */
 export const boolean = (value: Sql<string>): Sql<boolean> =>
   conversion(value, sql`CASE lower(${value}) WHEN 'true' THEN TRUE WHEN 'false' THEN FALSE END`);

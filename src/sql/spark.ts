@@ -75,6 +75,10 @@ function javaPattern(pattern: string): string {
   return tokens.includes('.') ? `(?d)${ended}` : ended;
 }
 
+// Spark takes half a surrogate pair for JSON and DuckDB does not.
+const SURROGATE = '\\\\u[dD][89a-fA-F]';
+const IN_PAIRS = '^(?:[^\\\\]|\\\\[^u]|\\\\u(?![dD][89a-fA-F])|\\\\u[dD][89abAB][0-9a-fA-F]{2}\\\\u[dD][c-fC-F])*+\\z';
+
 const functions: Functions = {
   fromJson: (json, shape) => sql`from_json(${json}, ${ddl(shape, '')})`,
   listFromJson: (json) => sql`from_json(${json}, 'ARRAY<STRING>')`,
@@ -86,7 +90,7 @@ const functions: Functions = {
   // Spark's parser stops after the first value and takes only objects for records: as the first of two elements, of which
   // the second cannot stand in the text itself, a value of any kind is read to its end.
   isJson: (json) =>
-    sql`(transform(from_json('[' || ${json} || ',"' || md5(${json}) || '"]', 'ARRAY<STRING>', ${STRICT}), (e, i) -> if(i = 0, '', e)) <=> array('', md5(${json})))`,
+    sql`(transform(from_json('[' || ${json} || ',"' || md5(${json}) || '"]', 'ARRAY<STRING>', ${STRICT}), (e, i) -> if(i = 0, '', e)) <=> array('', md5(${json})) AND CASE WHEN regexp_like(${json}, ${SURROGATE}) THEN regexp_like(${json}, ${IN_PAIRS}) ELSE TRUE END)`,
   jsonField: (json, path) => sql`get_json_object(${json}, ${jsonPath(path)})`,
   struct: (fields) => sql`named_struct(${list(fields.flatMap(([name, value]) => [literal(name), value]))})`,
   list: (elements) => sql`array(${list(elements)})`,

@@ -67,7 +67,8 @@ const {
 } = functions;
 
 const SPARK_STRICT = "map('allowSingleQuotes', 'false', 'allowNonNumericNumbers', 'false')";
-const SPARK_JSON = `(transform(from_json('[' || \`a\` || ',"' || md5(\`a\`) || '"]', 'ARRAY<STRING>', ${SPARK_STRICT}), (e, i) -> if(i = 0, '', e)) <=> array('', md5(\`a\`)))`;
+const SPARK_PAIRED = String.raw`CASE WHEN regexp_like(${'`a`'}, '\\\\u[dD][89a-fA-F]') THEN regexp_like(${'`a`'}, '…') ELSE TRUE END`;
+const SPARK_JSON = `(transform(from_json('[' || \`a\` || ',"' || md5(\`a\`) || '"]', 'ARRAY<STRING>', ${SPARK_STRICT}), (e, i) -> if(i = 0, '', e)) <=> array('', md5(\`a\`)) AND ${SPARK_PAIRED})`;
 const DUCKDB_JSON = String.raw`(json_valid("a") AND CASE WHEN regexp_matches("a", '(?i)nan|inf|,\s*[\]}]') THEN NOT regexp_matches(regexp_replace("a", '"[^"\\]*(?:\\.[^"\\]*)*"', '""', 'g'), '(?i)nan|inf|,\s*[\]}]') ELSE TRUE END)`;
 const A = '`a`';
 const NO_PLACEHOLDER = ['-', 'n/a', 'nan', 'none', 'null', 'undefined']
@@ -158,15 +159,17 @@ const library: Rows = {
   },
   integer: {
     of: integer(a),
-    duckdb: `CASE WHEN regexp_matches("a", '^[+-]?[0-9]{1,19}(\\.0+)?$') THEN try_cast(split_part("a", '.', 1) AS INT) END`,
-    spark:
-      "CASE WHEN regexp_like(`a`, '^[+-]?[0-9]{1,19}(\\\\.0+)?\\\\z') THEN try_cast(split_part(`a`, '.', 1) AS INT) END",
+    duckdb: String.raw`CASE WHEN regexp_matches("a", '^[+-]?([0-9]{1,19}|[0-9]{1,16}\.0+)$') THEN try_cast(split_part("a", '.', 1) AS INT)
+        WHEN regexp_matches("a", '^-?[1-9]\.[0-9]{1,15}E([7-9]|1[0-5])$') THEN CASE WHEN try_cast("a" AS DOUBLE) % 1 = 0 THEN try_cast(try_cast("a" AS DOUBLE) AS INT) END END`,
+    spark: String.raw`CASE WHEN regexp_like(${A}, '^[+-]?([0-9]{1,19}|[0-9]{1,16}\\.0+)\\z') THEN try_cast(split_part(${A}, '.', 1) AS INT)
+        WHEN regexp_like(${A}, '^-?[1-9]\\.[0-9]{1,15}E([7-9]|1[0-5])\\z') THEN CASE WHEN try_cast(${A} AS DOUBLE) % 1 = 0 THEN try_cast(try_cast(${A} AS DOUBLE) AS INT) END END`,
   },
   long: {
     of: long(a),
-    duckdb: `CASE WHEN regexp_matches("a", '^[+-]?[0-9]{1,19}(\\.0+)?$') THEN try_cast(split_part("a", '.', 1) AS BIGINT) END`,
-    spark:
-      "CASE WHEN regexp_like(`a`, '^[+-]?[0-9]{1,19}(\\\\.0+)?\\\\z') THEN try_cast(split_part(`a`, '.', 1) AS BIGINT) END",
+    duckdb: String.raw`CASE WHEN regexp_matches("a", '^[+-]?([0-9]{1,19}|[0-9]{1,16}\.0+)$') THEN try_cast(split_part("a", '.', 1) AS BIGINT)
+        WHEN regexp_matches("a", '^-?[1-9]\.[0-9]{1,15}E([7-9]|1[0-5])$') THEN CASE WHEN try_cast("a" AS DOUBLE) % 1 = 0 THEN try_cast(try_cast("a" AS DOUBLE) AS BIGINT) END END`,
+    spark: String.raw`CASE WHEN regexp_like(${A}, '^[+-]?([0-9]{1,19}|[0-9]{1,16}\\.0+)\\z') THEN try_cast(split_part(${A}, '.', 1) AS BIGINT)
+        WHEN regexp_like(${A}, '^-?[1-9]\\.[0-9]{1,15}E([7-9]|1[0-5])\\z') THEN CASE WHEN try_cast(${A} AS DOUBLE) % 1 = 0 THEN try_cast(try_cast(${A} AS DOUBLE) AS BIGINT) END END`,
   },
   epochTime: {
     of: epochTime(a, 1000),
