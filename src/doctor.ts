@@ -6,9 +6,10 @@ import { listFiles } from './bronze/files.ts';
 import { DatabricksEngine } from './engine/databricks.ts';
 import { type Engine, rows } from './engine/engine.ts';
 import { messageOf, UserError } from './errors.ts';
-import { checkGrants, remoteFolder } from './grants.ts';
+import { checkGrants } from './grants.ts';
 import type { Manifest } from './manifest.ts';
-import { call, type Sql, spell, sql } from './sql/sql.ts';
+import { placeOf, remoteFiles, remoteFolder } from './place.ts';
+import { call, identifier, type Sql, spell, sql } from './sql/sql.ts';
 import { version } from './version.ts';
 
 /** One thing that was looked at. */
@@ -143,30 +144,43 @@ const delta =
       : { ok, found: 'missing', advice: 'Start Spark with Delta Lake, as "npm run spark" does.' };
   };
 
-const files = (manifest: Manifest): [string, Look][] =>
-  Object.entries(manifest.bronze).map(([source, settings]) => [
-    `bronze.${source}`,
-    async () => {
-      const found = await listFiles(source, settings, manifest.folder);
+/** Whether what a source names can be read, file by file or address by address as the engine reads it. */
+const places = (manifest: Manifest, engine: Engine): [string, Look][] =>
+  Object.entries(manifest.bronze).flatMap(([source, settings]): [string, Look][] => {
+    const place = placeOf(settings);
+    const name = `bronze.${source}`;
+    if (place.kind === 'table') return [[name, table(engine, place.table)]];
+    if (engine.dialect.files === 'arrive')
+      return place.paths.map((path): [string, Look] => [name, address(source, path, engine)]);
+    const here: Look = async () => {
+      const found = await listFiles(source, place.paths, settings.optional ?? false, manifest.folder);
       const [first] = found;
       if (first) await access(first.path, constants.R_OK);
       return { ok: true, found: `${found.length} files` };
-    },
-  ]);
+    };
+    return [[name, here]];
+  });
 
-const addresses = (manifest: Manifest, engine: Engine): [string, Look][] =>
-  Object.entries(manifest.bronze).flatMap(([source, { path }]) =>
-    [path].flat().map((one): [string, Look] => [
-      `bronze.${source}`,
-      async () => {
-        const folder = remoteFolder(source, one);
-        const found = await rows(engine, spell(sql`LIST ${folder} LIMIT 1`, engine.dialect));
-        return found.length > 0
-          ? { ok: true, found: `${folder} can be read` }
-          : { ok: false, found: `${folder} is empty`, advice: `Check bronze.${source}.path: nothing lies there yet.` };
-      },
-    ]),
-  );
+const table =
+  (engine: Engine, name: string): Look =>
+  async () => {
+    const found = await rows(
+      engine,
+      spell(sql`SELECT 1 AS one FROM ${identifier(...name.split('.'))} LIMIT 1`, engine.dialect),
+    );
+    return { ok: true, found: `${name} can be read${found.length === 0 ? ', and is empty' : ''}` };
+  };
+
+const address =
+  (source: string, path: string, engine: Engine): Look =>
+  async () => {
+    remoteFiles(source, path);
+    const folder = remoteFolder(source, path);
+    const found = await rows(engine, spell(sql`LIST ${folder} LIMIT 1`, engine.dialect));
+    return found.length > 0
+      ? { ok: true, found: `${folder} can be read` }
+      : { ok: false, found: `${folder} is empty`, advice: `Check bronze.${source}.path: nothing lies there yet.` };
+  };
 
 const warehouse =
   (engine: DatabricksEngine): Look =>
@@ -227,7 +241,7 @@ function ofEngine(manifest: Manifest, engine: Engine): [string, Look][] {
   if (settings.type === 'duckdb')
     return [
       ['version', versionOf(sql`SELECT version() AS version`, engine, TESTED.duckdb, 'DuckDB 1.5')],
-      ...files(manifest),
+      ...places(manifest, engine),
     ];
   const common: [string, Look][] = [
     ['time zone', zone(engine)],
@@ -238,7 +252,7 @@ function ofEngine(manifest: Manifest, engine: Engine): [string, Look][] {
       ['version', versionOf(sql`SELECT version() AS version`, engine, TESTED.spark, 'Spark 4.1')],
       ['Delta Lake', delta(engine)],
       ...common,
-      ...files(manifest),
+      ...places(manifest, engine),
     ];
   return [
     ...(engine instanceof DatabricksEngine ? [['warehouse', warehouse(engine)] as [string, Look]] : []),
@@ -246,7 +260,7 @@ function ofEngine(manifest: Manifest, engine: Engine): [string, Look][] {
     ['Unity Catalog', catalog(engine, settings.catalog)],
     ['grants', grants(manifest, engine)],
     ...common,
-    ...addresses(manifest, engine),
+    ...places(manifest, engine),
   ];
 }
 

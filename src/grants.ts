@@ -1,8 +1,8 @@
-import { fixedFolder } from './bronze/files.ts';
 import { type Engine, rows } from './engine/engine.ts';
 import { UserError } from './errors.ts';
 import { triage } from './gold/triage.ts';
 import type { Manifest } from './manifest.ts';
+import { placeOf, remoteFolder, VOLUME } from './place.ts';
 import { pipelineOf, writtenTables } from './plan.ts';
 import { databricks } from './sql/databricks.ts';
 import { identifier, join, literal, type Sql, spell, sql } from './sql/sql.ts';
@@ -26,17 +26,7 @@ export interface Grants {
   readonly grants: readonly Grant[];
 }
 
-const REMOTE = /^(s3|s3a|gs|abfss|r2):\/\/[^/]+/;
-const VOLUME = /^\/Volumes\/([^/]+)\/([^/]+)\/([^/]+)(\/|$)/;
-
-/** The folder of a path that a warehouse reads, without its wildcards; throws a `UserError` for a path of this machine. */
-export function remoteFolder(source: string, path: string): string {
-  if (REMOTE.test(path) || VOLUME.test(path)) return fixedFolder(path.endsWith('/') ? `${path}*` : path);
-  throw new UserError(
-    `bronze.${source}.path "${path}" is a place on this machine, where no warehouse reads: give an address such as s3://bucket/AWSLogs/ or /Volumes/catalog/schema/volume/.`,
-  );
-}
-
+/** What leads to a thing: its catalog and its schema. */
 const parents = (name: string, why: string): Grant[] => {
   const [catalog = '', schema] = name.split('.');
   return [
@@ -70,7 +60,13 @@ export function grantsOf(manifest: Manifest): Grants {
       ['MODIFY', 'writes them, whoever owns them'],
     ].map(([privilege = '', why = '']) => ({ privilege, on: 'SCHEMA', name, why })),
   );
-  const read = Object.entries(bronze).flatMap(([source, { path }]) => [path].flat().flatMap((p) => readsOf(source, p)));
+  const read = Object.entries(bronze).flatMap(([source, settings]): Grant[] => {
+    const place = placeOf(settings);
+    if (place.kind === 'files') return place.paths.flatMap((path) => readsOf(source, path));
+    const why = `reads bronze.${source}`;
+    const name = place.table.split('.').length === 3 ? place.table : `${engine.catalog}.${place.table}`;
+    return [...parents(name, why), { privilege: 'SELECT', on: 'TABLE', name, why }];
+  });
   const all = [...schemas.flatMap((name) => parents(name, 'works in it')), ...written, ...read];
   const unique = new Map(all.map((grant) => [keyOf(grant), grant]));
   return { schemas, grants: [...unique.values()] };

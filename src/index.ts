@@ -76,7 +76,8 @@ async function openEngine(
   }
   if (engine.type === 'databricks') {
     const { databricksOptions, openDatabricks } = await import('./engine/databricks.ts');
-    return existing(await openDatabricks({ ...databricksOptions(engine, folder), signal }), 'on Databricks', mustExist);
+    const options = { ...databricksOptions(engine, folder), signal, makeCatalog: !readOnly };
+    return existing(await openDatabricks(options), 'on Databricks', mustExist);
   }
   const path = engine.path === ':memory:' ? engine.path : resolve(folder, engine.path);
   const missing = readOnly && !existsSync(path);

@@ -3,11 +3,12 @@ import { join as joinPath } from 'node:path';
 import { decode, decodeToNdjson } from './bronze/decode.ts';
 import type { Expectation } from './bronze/expectations.ts';
 import { type BatchSize, grouped, inspect, isOdd, type ListedFile, type NewFile, slices } from './bronze/files.ts';
-import { FAIL, type FileGroup } from './bronze/read.ts';
+import type { FileGroup } from './bronze/read.ts';
 import { flowNames } from './bronze/sniff.ts';
-import { type Engine, rows } from './engine/engine.ts';
+import { rows } from './engine/engine.ts';
 import { EngineError, messageOf, UserError } from './errors.ts';
-import { type Journal, type StageResult, type Unmet, unmet } from './journal.ts';
+import { accounted, counts, refuseBatch, taken, unmetBy } from './intake.ts';
+import type { Journal, StageResult } from './journal.ts';
 import { type Landing, landingOf } from './landing.ts';
 import { changedFiles, type Entry, entry, knownHashes, ledgerStatements } from './ledger.ts';
 import { arrivalStatements, type Batch, settlement, storedByFile } from './plan.ts';
@@ -26,9 +27,6 @@ export interface Intake {
   readonly size: BatchSize;
   readonly expected: readonly Expectation[];
 }
-
-/** Whether a fault has this reason, maybe with more after a colon. */
-const isFor = (fault: string, reason: string): boolean => fault === reason || fault.startsWith(`${reason}: `);
 
 /** What went wrong is neither the file's fault nor the record's: the disk is full, or something cannot be written. */
 const ofDisk = (error: unknown): boolean =>
@@ -102,7 +100,8 @@ async function sorted(
   return { fresh: [...fresh.values()], copies, twins };
 }
 
-const failed = (journal: Journal, file: Entry['file'], error: string): Entry => {
+/** An entry of a file that could not be read, which the run says. */
+export const failed = (journal: Journal, file: Entry['file'], error: string): Entry => {
   journal.result.files.failed += 1;
   journal.warn(`${file.path}: cannot be read: ${error}`);
   return entry(file, 'failed', error);
@@ -115,12 +114,8 @@ async function kindOf(file: NewFile, content: 'json' | 'text'): Promise<'json' |
   return 'text';
 }
 
-async function counts(engine: Engine, statement: string): Promise<Map<string, number>> {
-  const found = await rows<{ file: string; records: bigint }>(engine, statement);
-  return new Map(found.map((r) => [r.file, Number(r.records)]));
-}
-
-async function note(journal: Journal, stage: BronzeStage, entries: readonly Entry[]): Promise<void> {
+/** Writes entries of files that gave no records, as a batch of their own. */
+export async function note(journal: Journal, stage: BronzeStage, entries: readonly Entry[]): Promise<void> {
   if (entries.length === 0) return;
   await journal.batch((batch) =>
     journal.execute(ledgerStatements(journal.engine, stage.source.source, batch, entries)),
@@ -162,34 +157,18 @@ function taker(
     const [newcomers] = await ask<{ n: bigint }>(steps.countNewcomers);
     if (Number(newcomers?.n) > 0) await execute([steps.rememberShapes]);
     await execute(expected.filter((e) => e.settled && e.otherwise !== 'warn').map(steps.refuse));
-    const refusals = await ask<{ fault: string; records: bigint; example: string }>(steps.refusals);
-    for (const { name, reason } of refusals.length > 0 ? expected : []) {
-      const mine = refusals.filter(({ fault }) => isFor(fault.slice(FAIL.length), reason));
-      const records = mine.reduce((sum, refusal) => sum + Number(refusal.records), 0);
-      if (!mine[0]) continue;
-      unmet(result, name, 'fail', records);
-      throw new EngineError(
-        `expectation ${name} not met by ${records} records, so nothing of their batch was taken in: ${mine[0].fault.slice(FAIL.length)} (${mine[0].example})`,
-      );
-    }
+    await refuseBatch(landing.engine, steps, expected, result);
     const read = await counts(landing.engine, steps.records);
     const quarantined = await counts(landing.engine, steps.quarantined);
     const ignored = await counts(landing.engine, steps.ignored);
     const refused = quarantined.size === 0 ? [] : await ask<{ fault: string; records: bigint }>(steps.reasons);
-    if (quarantined.size > 0) await execute([steps.toQuarantine]);
+    if (quarantined.size > 0) await execute(steps.toQuarantine);
     if (quarantined.size + ignored.size > 0) await execute([steps.dropFaulty]);
     const kept = await counts(landing.engine, storedByFile(stage, batch, dialect));
     await execute([steps.suspects]);
     const [suspects] = await ask<{ n: bigint }>(steps.countSuspects);
     if (Number(suspects?.n) > 0) await execute([steps.dropDuplicates]);
-    const missed: Unmet[] = [];
-    for (const { name, otherwise, holds, reason } of expected) {
-      const records =
-        otherwise === 'warn'
-          ? Number((await ask<{ records: bigint }>(steps.unmet(holds)))[0]?.records ?? 0)
-          : refused.reduce((sum, r) => sum + (isFor(r.fault, reason) ? Number(r.records) : 0), 0);
-      if (records > 0) missed.push({ name, action: otherwise, records });
-    }
+    const missed = await unmetBy(landing.engine, steps, expected, refused);
     return { read, kept, quarantined, ignored, missed };
   }
 
@@ -203,29 +182,13 @@ function taker(
       const stored = await counts(engine, storedByFile(stage, batch, engine.dialect));
       const ledger = group.files.flatMap((path): Entry[] => {
         const file = byPath.get(path);
-        const n = (found: ReadonlyMap<string, number>): number => found.get(path) ?? 0;
-        if (file === undefined) return [];
-        const duplicates = n(kept) - n(stored);
-        const figures = {
-          records: n(read),
-          stored: n(stored),
-          duplicates,
-          quarantined: n(quarantined),
-          ignored: n(ignored),
-        };
-        return [{ file, status: 'ok', ...figures }];
+        return file === undefined ? [] : [accounted(file, path, { read, kept, stored, quarantined, ignored })];
       });
       await journal.execute(ledgerStatements(engine, stage.source.source, batch, ledger));
       if (group.files.some((path) => refusedBefore.has(path))) await journal.leaveQuarantine(batch.id);
       return { entries: ledger, missed };
     });
-    for (const { name, action, records } of missed) unmet(result, name, action, records);
-    journal.result.files.new += entries.length;
-    for (const one of entries) {
-      result.rows_in += one.records;
-      result.rows_out += one.stored;
-      result.rows_quarantined += one.quarantined;
-    }
+    taken(journal, result, entries, missed);
   }
 
   /** Takes in a group of files; where the engine refuses it, looks for the file that is to blame. */

@@ -1,4 +1,5 @@
 import type { Otherwise } from './bronze/expectations.ts';
+import { sources } from './bronze/index.ts';
 import { type Engine, rows } from './engine/engine.ts';
 import { EngineError } from './errors.ts';
 import { highestOnly, leaveQuarantine, state, superseded, unfinished, withoutUnfinished } from './plan.ts';
@@ -135,7 +136,8 @@ export class Journal {
   /** Takes out what is left of batches that came to no end: without their rows in the ledger they are not there. */
   async #clear(): Promise<void> {
     const { dialect } = this.engine;
-    const all = (await this.engine.tables()).filter((name) => name.startsWith('bronze.'));
+    const known = Object.values(sources).map((source): string => source.name);
+    const all = (await this.engine.tables()).filter((name) => known.includes(name));
     const tables = await this.rows<{ name: string }>(unfinished([...all, state.quarantine.name], this.#batch, dialect));
     for (const { name } of tables) await this.execute([withoutUnfinished(name, this.#batch, dialect)]);
     this.#cutOff = false;
@@ -156,12 +158,17 @@ export class Journal {
     return this.#change;
   }
 
+  /** The batch that the next call of `batch` writes. */
+  get upcoming(): { id: number; runId: string; at: Date } {
+    return { id: this.#batch + 1, runId: this.runId, at: this.at };
+  }
+
   /** Writes under the next batch number, which is taken only if the transaction commits. */
   async batch<T>(work: (batch: { id: number; runId: string; at: Date }) => Promise<T>): Promise<T> {
     if (this.#cutOff) await this.#clear();
-    const id = this.#batch + 1;
+    const { id } = this.upcoming;
     try {
-      const done = await this.#write(() => work({ id, runId: this.runId, at: this.at }));
+      const done = await this.#write(() => work(this.upcoming));
       this.#batch = id;
       return done;
     } catch (error) {

@@ -96,7 +96,7 @@ class Carried implements Landing {
 
 /** Where a lakehouse's files are read. */
 export async function landingOf(lakehouse: Engine): Promise<Landing> {
-  if (lakehouse.dialect.readsFiles) return inPlace(lakehouse);
+  if (lakehouse.dialect.files === 'read') return inPlace(lakehouse);
   const folder = await scratch();
   return new Carried(await openDuckDB({ path: join(folder.path, 'landing.duckdb') }), lakehouse, folder);
 }

@@ -23,8 +23,15 @@ const expectable: readonly Expected[] = [...expectations, ...silverExpectations]
 
 const bare = (name: string): string => name.replace(/^gold\./, '');
 
-const files = z.strictObject({
-  path: paths,
+const source = z.strictObject({
+  path: paths.optional(),
+  /** A table that has the records already, on Databricks or Spark: `system.access.audit`. */
+  table: z
+    .string()
+    .regex(/^[^.\s`]+(\.[^.\s`]+){1,2}$/, 'the name of a table, such as "system.access.audit"')
+    .optional(),
+  /** How far back a table is read again for rows that came late. */
+  lookback: timeout.optional(),
   /** A flow log's fields where its files have no header, as AWS writes a format: `${srcaddr} ${dstaddr}`. */
   format: z.string().min(1).optional(),
   /** No file there yet is no mistake. */
@@ -35,6 +42,14 @@ const files = z.strictObject({
   expect: z
     .strictObject(Object.fromEntries(expectable.map((e) => [e.name, z.enum([...e.choices]).optional()])))
     .optional(),
+});
+/** A source is files or a table; what goes with the one is a mistake beside the other. */
+const oneOf = source.superRefine(({ path, table, lookback, format, optional }, ctx) => {
+  const wrong = (message: string) => ctx.addIssue({ code: 'custom', message });
+  if (path === undefined && table === undefined) wrong('give "path", a glob of files, or "table"');
+  if (path !== undefined && table !== undefined) wrong('give "path" or "table", not both');
+  if (path !== undefined && lookback !== undefined) wrong('"lookback" goes with "table": files are known one by one');
+  if (table !== undefined && (format ?? optional) !== undefined) wrong('"format" and "optional" go with "path"');
 });
 
 const engine = z.discriminatedUnion('type', [
@@ -74,7 +89,7 @@ const classes = [...new Set(mappings.map((m) => m.class.class))].sort();
 const rules = detections.map((d) => bare(d.name));
 const rollUps = summaries.map((s) => bare(s.name));
 
-const bronze = z.partialRecord(names(Object.keys(sources)), files);
+const bronze = z.partialRecord(names(Object.keys(sources)), oneOf);
 const sections = {
   engine,
   bronze,
@@ -92,7 +107,7 @@ export const manifestSchema = z.strictObject({
 type WrittenEngine = z.infer<typeof engine>;
 /** An engine's settings, of which the catalog has been read from the environment where it is said to stand there. */
 export type EngineSettings = WrittenEngine & { readonly catalog?: string };
-export type FileSettings = z.infer<typeof files>;
+export type SourceSettings = z.infer<typeof source>;
 
 /** A manifest for one target, with the folder that its paths are relative to. */
 export interface Manifest {
@@ -100,7 +115,7 @@ export interface Manifest {
   readonly folder: string;
   readonly target: string | undefined;
   readonly engine: EngineSettings;
-  readonly bronze: Readonly<Record<string, FileSettings>>;
+  readonly bronze: Readonly<Record<string, SourceSettings>>;
   readonly silver: 'all' | readonly string[];
   readonly gold: { readonly detections: 'all' | readonly string[]; readonly summaries: 'all' | readonly string[] };
 }
@@ -130,7 +145,7 @@ function validKeys(path: readonly PropertyKey[], input: unknown): string[] {
   if (path[0] === 'targets' && path.length === 2) return Object.keys(sections);
   const [head, ...rest] = placeOf(path);
   if (head === 'bronze' && rest[1] === 'expect') return expectable.map((e) => e.name);
-  if (head === 'bronze') return rest.length === 0 ? Object.keys(sources) : Object.keys(files.shape);
+  if (head === 'bronze') return rest.length === 0 ? Object.keys(sources) : Object.keys(source.shape);
   if (head === 'gold') return Object.keys(sections.gold.shape);
   if (head !== 'engine') return [];
   if (rest.length > 0) return Object.keys(secret.shape);
@@ -271,7 +286,7 @@ export function checkManifest(input: unknown, file: string, target?: string): Ma
     folder: dirname(resolve(file)),
     target,
     engine: settled(chosen.engine ?? base.engine),
-    bronze: (chosen.bronze ?? base.bronze) as Record<string, FileSettings>,
+    bronze: (chosen.bronze ?? base.bronze) as Record<string, SourceSettings>,
     silver: chosen.silver ?? base.silver,
     gold: chosen.gold ?? base.gold,
   };

@@ -16,7 +16,19 @@ import { silverStages } from './silver/stages.ts';
 import type { Dialect, Span, Table } from './sql/dialect.ts';
 import { hashOf } from './sql/hash.ts';
 import { rowsOfJson } from './sql/rows.ts';
-import { call, identifier, join, list, literal, type Relation, type Resolve, type Sql, spell, sql } from './sql/sql.ts';
+import {
+  call,
+  identifier,
+  join,
+  list,
+  literal,
+  type Relation,
+  type Resolve,
+  type Sql,
+  spell,
+  sql,
+  verbatim,
+} from './sql/sql.ts';
 import type { BronzeStage, Feed, RangeStage, SilverStage, Stage, ViewStage } from './stage.ts';
 
 /** The stages of a manifest, each after what it reads. */
@@ -146,7 +158,12 @@ function makePipeline(manifest: Chosen): Pipeline {
   const bronze = Object.keys(manifest.bronze).map((name): BronzeStage => {
     const source = sources[name];
     if (!source) throw new UserError(`There is no source "${name}"; valid: ${Object.keys(sources).join(', ')}`);
-    const bronzeTable = { name: source.name, columns: bronzeColumns, cluster: ['time', 'batch'] };
+    const bronzeTable = {
+      name: source.name,
+      columns: bronzeColumns,
+      cluster: ['time', 'batch'],
+      comment: `${source.title} as it arrived, one record a row`,
+    };
     return { kind: 'bronze', name: source.name, source, table: bronzeTable, inputs: [], hash: hashOf(bronzeTable) };
   });
   const wished = mappings.map((m) => (manifest.bronze[m.source.source]?.raw_data ? withRawData(m) : m));
@@ -229,6 +246,9 @@ export interface Range {
   readonly until: number;
 }
 
+/** The years in which an event can be. */
+export const EVER: Range = { from: Date.UTC(1900, 0, 1), until: Date.UTC(2200, 0, 1) };
+
 const HOUR = 3_600_000;
 const MOST_RANGES = 32;
 
@@ -265,7 +285,7 @@ export function withRange(ranges: readonly Range[], more: Range): Range[] {
 }
 
 /** A piece of plan text for what only the run will know. */
-const open = (name: string): Sql => ({ parts: [{ kind: 'text', text: `:${name}` }] });
+const open = (name: string): Sql => verbatim(`:${name}`);
 
 const within = (column: Sql, ranges: readonly Range[] | undefined, before = 0, after = 0): Sql =>
   ranges
@@ -293,22 +313,20 @@ function spelledRange(stage: RangeStage, dialect: Dialect): { all: string; range
   if (before?.dialect === dialect) return before;
   const resolve: Resolve = (relation) =>
     stage.inputs.some((input) => input.name === relation.name)
-      ? sql`(SELECT * FROM ${identifier(...relation.name.split('.'))} WHERE ${raw(WITHIN_INPUT)})`
+      ? sql`(SELECT * FROM ${identifier(...relation.name.split('.'))} WHERE ${verbatim(WITHIN_INPUT)})`
       : undefined;
   const made = { dialect, all: spell(stage.select, dialect), ranged: spell(stage.select, dialect, resolve) };
   spelledRanges.set(stage, made);
   return made;
 }
 
-const raw = (text: string): Sql => ({ parts: [{ kind: 'text', text }] });
-
 /** A stage's rows: all of them, those of the ranges, or, for a plan, those of ranges still unknown. */
 export function rangeRows(stage: RangeStage, ranges: readonly Range[] | 'all' | undefined, dialect: Dialect): Sql {
   const { all, ranged } = spelledRange(stage, dialect);
-  if (ranges === 'all') return raw(all);
+  if (ranges === 'all') return verbatim(all);
   const { before, after } = stage.reach;
   const input = spell(within(identifier('time'), ranges, after, before), dialect);
-  return sql`SELECT * FROM (${raw(ranged.replaceAll(WITHIN_INPUT, input))}) AS output WHERE ${within(identifier(stage.time), ranges)}`;
+  return sql`SELECT * FROM (${verbatim(ranged.replaceAll(WITHIN_INPUT, input))}) AS output WHERE ${within(identifier(stage.time), ranges)}`;
 }
 
 const text = (statement: Sql, dialect: Dialect): string => spell(statement, dialect);
@@ -323,16 +341,21 @@ export const writtenTables = (pipeline: Pipeline, others: readonly Table[]): Tab
   return [...new Map(tables.map((t) => [t.name, t])).values()];
 };
 
-/** Makes what must exist before a run and is not there: schemas, the pipeline's own tables, tables of the stages. */
+/** Makes what must exist before a run and is not there: schemas, which not everybody may make, the pipeline's own tables, tables of the stages. */
 export const preparation = (
   pipeline: Pipeline,
   others: readonly Table[],
   dialect: Dialect,
-  there: ReadonlySet<string> = new Set(),
+  there: { readonly tables: ReadonlySet<string>; readonly schemas: readonly string[] } = {
+    tables: new Set(),
+    schemas: [],
+  },
 ): string[] => [
-  ...['pipeline', 'bronze', 'silver', 'gold'].map((name) => dialect.createSchema(name)),
+  ...['pipeline', 'bronze', 'silver', 'gold']
+    .filter((name) => !there.schemas.includes(name))
+    .map((name) => dialect.createSchema(name)),
   ...writtenTables(pipeline, others)
-    .filter((t) => !there.has(t.name))
+    .filter((t) => !there.tables.has(t.name))
     .map((t) => dialect.createTable(t)),
 ];
 
@@ -393,12 +416,49 @@ export const storedByFile = (stage: BronzeStage, batch: Batch, dialect: Dialect)
 const SUSPECTS = 'suspects';
 const NEWCOMERS = 'newcomers';
 
+/** Questions about the rows of a batch that may have a fault, and what goes to quarantine of them; `rows` is a table of bronze rows, of which `mine` are meant. */
+export function counting({ source }: Pick<BronzeStage, 'source'>, rows: Relation, mine: Sql, dialect: Dialect) {
+  const refused = sql`fault IS NOT NULL AND NOT ${call((f) => f.startsWith(sql`fault`, literal(IGNORED)))}`;
+  const begins = (mark: string): Sql => call((f) => f.startsWith(sql`fault`, literal(mark)));
+  const byFile = sql`SELECT file, count(*) AS records FROM ${rows} WHERE ${mine}`;
+  return {
+    /** Files that must be decoded before they can be read. */
+    toDecode: text(sql`SELECT DISTINCT file FROM ${rows} WHERE ${mine} AND ${begins(DECODE)}`, dialect),
+    /** What refuses the whole batch, and an example. */
+    refusals: text(
+      sql`SELECT fault, count(*) AS records, min(file || ', record ' || position) AS example FROM ${rows} WHERE ${mine} AND ${begins(FAIL)} GROUP BY fault`,
+      dialect,
+    ),
+    /** Records by what they were refused for. */
+    reasons: text(
+      sql`SELECT fault, count(*) AS records FROM ${rows} WHERE ${mine} AND ${refused} GROUP BY fault`,
+      dialect,
+    ),
+    /** How many of the batch's records do not meet a condition. */
+    unmet: (holds: Sql) =>
+      text(
+        sql`SELECT count(*) AS records FROM ${rows} WHERE ${mine} AND fault IS NULL AND NOT coalesce(${holds}, FALSE)`,
+        dialect,
+      ),
+    /** Records of each file. */
+    records: text(sql`${byFile} GROUP BY file`, dialect),
+    kept: text(sql`${byFile} AND fault IS NULL GROUP BY file`, dialect),
+    quarantined: text(sql`${byFile} AND ${refused} GROUP BY file`, dialect),
+    ignored: text(sql`${byFile} AND ${begins(IGNORED)} GROUP BY file`, dialect),
+    toQuarantine: dialect.append(
+      state.quarantine,
+      sql`SELECT ${source.source} AS source, file, position, fault AS reason, left(coalesce(raw, 'null'), 65536) AS text, batch, run_id, ingested_at
+FROM ${rows} WHERE ${mine} AND ${refused}`,
+    ),
+  };
+}
+
 /** Statements that settle a batch after its records arrived, with what each is for. Only where files are read: they delete by row id. */
 export function settlement(stage: BronzeStage, group: FileGroup, batch: Batch, dialect: Dialect) {
   const bronze = stage.source;
   const mine = sql`batch = ${batch.id}`;
-  const byFile = sql`SELECT file, count(*) AS records FROM ${bronze} WHERE ${mine}`;
   return {
+    ...counting(stage, bronze, mine, dialect),
     /** One record of each shape that was never seen before. */
     newcomers: text(
       sql`CREATE OR REPLACE TEMP TABLE ${identifier(NEWCOMERS)} AS SELECT shape, min(rowid) AS id FROM ${bronze}
@@ -418,39 +478,12 @@ WHERE ${mine} AND fault IS NULL AND shape NOT IN (SELECT shape FROM ${shapes}) G
         } WHERE ${mine} AND fault IS NULL AND NOT coalesce(${holds}, FALSE)`,
         dialect,
       ),
-    /** Files that must be decoded before they can be read. */
-    toDecode: text(sql`SELECT DISTINCT file FROM ${bronze} WHERE ${mine} AND starts_with(fault, ${DECODE})`, dialect),
-    /** What refuses the whole batch, and an example. */
-    refusals: text(
-      sql`SELECT fault, count(*) AS records, min(file || ', record ' || position) AS example FROM ${bronze} WHERE ${mine} AND starts_with(fault, ${FAIL}) GROUP BY fault`,
-      dialect,
-    ),
-    /** Records by what they were refused for. */
-    reasons: text(
-      sql`SELECT fault, count(*) AS records FROM ${bronze} WHERE ${mine} AND fault IS NOT NULL AND NOT starts_with(fault, ${IGNORED}) GROUP BY fault`,
-      dialect,
-    ),
-    /** How many of the batch's records do not meet a condition. */
-    unmet: (holds: Sql) =>
-      text(sql`SELECT count(*) AS records FROM ${bronze} WHERE ${mine} AND NOT coalesce(${holds}, FALSE)`, dialect),
-    /** Records of each file. */
-    records: text(sql`${byFile} GROUP BY file`, dialect),
-    quarantined: text(
-      sql`${byFile} AND fault IS NOT NULL AND NOT starts_with(fault, ${IGNORED}) GROUP BY file`,
-      dialect,
-    ),
-    ignored: text(sql`${byFile} AND starts_with(fault, ${IGNORED}) GROUP BY file`, dialect),
     numberLines: text(
       sql`UPDATE ${bronze} AS b SET position = b.position - f.first + 1
 FROM (SELECT file, min(position) AS first FROM ${bronze} WHERE ${mine} GROUP BY file) AS f WHERE b.file = f.file AND b.${mine}`,
       dialect,
     ),
     needsNumbers: group.layout === 'lines' || group.layout === 'text',
-    toQuarantine: text(
-      sql`INSERT INTO ${state.quarantine} SELECT ${bronze.source}, file, position, fault, left(coalesce(raw, 'null'), 65536), batch, run_id, ingested_at
-FROM ${bronze} WHERE ${mine} AND fault IS NOT NULL AND NOT starts_with(fault, ${IGNORED})`,
-      dialect,
-    ),
     dropFaulty: text(sql`DELETE FROM ${bronze} WHERE ${mine} AND fault IS NOT NULL`, dialect),
     /** The ids that this batch shares with itself or with what was there before. */
     suspects: text(
@@ -546,7 +579,7 @@ export function feedStatements(stage: SilverStage, source: string, dialect: Dial
     .filter((feed) => feed.source.source === source)
     .flatMap((feed) => {
       const before = spelledFeeds.get(feed);
-      const spelled = before?.dialect === dialect ? before : { dialect, select: raw(spell(feed.select, dialect)) };
+      const spelled = before?.dialect === dialect ? before : { dialect, select: verbatim(spell(feed.select, dialect)) };
       spelledFeeds.set(feed, spelled);
       return dialect.merge(stage.table, stage.key, spelled.select, times);
     });
@@ -686,4 +719,18 @@ export function highestOnly(table: Table & Relation, column: string, dialect: Di
       ...dialect.drop(LATEST),
     ],
   };
+}
+
+/** A range of time in pieces of whole hours that hold no more rows than one transaction takes, if one hour does not. */
+export function pieces(range: Range, rowsByHour: ReadonlyMap<number, number>, most: number): Range[] {
+  const cuts: number[] = [];
+  let rows = 0;
+  for (const [hour, n] of [...rowsByHour].sort(([a], [b]) => a - b)) {
+    if (rows > 0 && rows + n > most && hour * HOUR > range.from) {
+      cuts.push(hour * HOUR);
+      rows = 0;
+    }
+    rows += n;
+  }
+  return [range.from, ...cuts].map((from, i) => ({ from, until: cuts[i] ?? range.until }));
 }

@@ -1,11 +1,15 @@
+import { expectationsOf } from './bronze/expectations.ts';
 import { grouped, inspect, isOdd, listFiles, type NewFile } from './bronze/files.ts';
+import { arrivedOf, readTable, readTexts } from './bronze/texts.ts';
 import { carriedRecords } from './carried.ts';
 import { type Engine, rows } from './engine/engine.ts';
 import { changedFiles } from './ledger.ts';
-import type { FileSettings, Manifest } from './manifest.ts';
+import type { Manifest, SourceSettings } from './manifest.ts';
+import { filesHere, placeOf, remoteFiles } from './place.ts';
 import {
   allStages,
   arrivalStatements,
+  EVER,
   feedStatements,
   ownRows,
   pipelineOf,
@@ -16,10 +20,11 @@ import {
   state,
   touched,
 } from './plan.ts';
-import { backfillOf, EVER } from './run.ts';
+import { backfillOf } from './run.ts';
 import { ROUTED } from './silver/mapping.ts';
 import { duckdb } from './sql/duckdb.ts';
-import { list, spell, sql } from './sql/sql.ts';
+import { list, spell, sql, verbatim } from './sql/sql.ts';
+import { arrival, arriveStatements, newFiles, tableHours, tableRows, textsOf, watermarkOf } from './streamed.ts';
 
 /** What a plan looks at. */
 export interface PlanOptions {
@@ -45,6 +50,9 @@ export interface Planned {
   readonly files: { readonly new: number; readonly unchanged: number };
 }
 
+/** Stands for the batch that a run would write. */
+const NO_BATCH = { id: 0, runId: ':run_id', at: new Date(0) };
+
 const moment = (millis: number): string => new Date(millis).toISOString().replace(/:00\.000Z$/, 'Z');
 const shown = ({ from, until }: Range): string =>
   [from > EVER.from ? `from ${moment(from)}` : '', until < EVER.until ? `until ${moment(until)}` : '']
@@ -56,7 +64,7 @@ export async function planOf(manifest: Manifest, engine: Engine, options: PlanOp
   const pipeline = pipelineOf(manifest);
   const { dialect } = engine;
   /** Files are read by an embedded DuckDB where the engine does not read them. */
-  const reading = dialect.readsFiles ? dialect : duckdb;
+  const reading = dialect.files === 'read' ? dialect : duckdb;
   const backfill = backfillOf(options);
   const wanted = options.select ? selected(pipeline, options.select) : new Set(allStages(pipeline).map((s) => s.name));
   const there = new Set(await engine.tables());
@@ -89,28 +97,86 @@ export async function planOf(manifest: Manifest, engine: Engine, options: PlanOp
 
   for (const stage of pipeline.bronze) {
     if (!wanted.has(stage.name)) continue;
-    const settings = manifest.bronze[stage.source.source] as FileSettings;
-    const listed = await listFiles(stage.source.source, settings, manifest.folder);
-    const fresh = there.has(state.files.name) ? await changedFiles(engine, stage.source.source, listed) : listed;
-    files.new += fresh.length;
-    files.unchanged += listed.length - fresh.length;
-    const bytes = fresh.reduce((sum, f) => sum + f.size, 0);
-    const inspected = options.sql ? (await inspect(fresh)).filter((f): f is NewFile => !('error' in f)) : [];
+    const settings = manifest.bronze[stage.source.source] as SourceSettings;
+    const { source } = stage.source;
+    const place = placeOf(settings);
+    const here = filesHere(source, settings, dialect);
+    if (here) {
+      const listed = await listFiles(source, here, settings.optional ?? false, manifest.folder);
+      const fresh = there.has(state.files.name) ? await changedFiles(engine, source, listed) : listed;
+      files.new += fresh.length;
+      files.unchanged += listed.length - fresh.length;
+      const bytes = fresh.reduce((sum, f) => sum + f.size, 0);
+      const inspected = options.sql ? (await inspect(fresh)).filter((f): f is NewFile => !('error' in f)) : [];
+      add(
+        {
+          name: stage.name,
+          action: fresh.length > 0 ? 'append' : 'nothing',
+          why:
+            fresh.length > 0
+              ? `${fresh.length} new or changed files, ${bytes} bytes`
+              : `${listed.length} files unchanged`,
+        },
+        () => [
+          ...grouped(
+            inspected.filter((f) => !isOdd(f, stage.source.content)),
+            undefined,
+          ).flatMap((group) => arrivalStatements(stage, group, NO_BATCH, reading)),
+          ...(dialect.files === 'read' ? [] : carriedRecords(stage, ':records', undefined, dialect)),
+        ],
+      );
+      continue;
+    }
+    const steps = arrival(stage, NO_BATCH, expectationsOf(source, settings.expect), dialect);
+    const rest = [...steps.rememberShapes, ...steps.refuse, ...steps.toQuarantine, ...steps.intoBronze(undefined)];
+    if (place.kind === 'table') {
+      const [mark] = await known<{ position: bigint | null }>(
+        state.watermarks,
+        watermarkOf(stage, place.table, dialect),
+      );
+      const from = mark?.position == null ? EVER.from : Number(mark.position) - place.lookback;
+      const [found] = await rows<{ n: bigint | null }>(
+        engine,
+        spell(
+          sql`SELECT CAST(sum(n) AS BIGINT) AS n FROM (${verbatim(tableHours(place.table, from, dialect))}) AS hours`,
+          dialect,
+        ),
+      );
+      const n = Number(found?.n ?? 0);
+      const span =
+        from === EVER.from ? '' : ` from ${moment(from)}, which look back ${place.lookback / 3_600_000} hours`;
+      add({ name: stage.name, action: n > 0 ? 'merge' : 'nothing', why: `${n} rows of ${place.table}${span}` }, () => [
+        steps.clear,
+        ...steps.readNew(
+          place.table,
+          readTable(stage.source, place.table, tableRows(place.table, from, EVER.until)),
+          from,
+          EVER.until,
+        ),
+        ...rest,
+      ]);
+      continue;
+    }
+    const arrived = arrivedOf(stage.source, place.paths);
+    const begun = arrived.filter((one) => there.has(one.listing.name) && there.has(one.files.name));
+    const waiting =
+      begun.length > 0 && there.has(state.files.name) ? await rows(engine, newFiles(begun, false, dialect)) : [];
+    files.new += waiting.length;
     add(
       {
         name: stage.name,
-        action: fresh.length > 0 ? 'append' : 'nothing',
+        action: 'append',
         why:
-          fresh.length > 0
-            ? `${fresh.length} new or changed files, ${bytes} bytes`
-            : `${listed.length} files unchanged`,
+          begun.length < arrived.length
+            ? 'what lies there, which nothing has read yet'
+            : `${waiting.length} files that arrived and wait, and those that are new since`,
       },
       () => [
-        ...grouped(
-          inspected.filter((f) => !isOdd(f, stage.source.content)),
-          undefined,
-        ).flatMap((group) => arrivalStatements(stage, group, { id: 0, runId: ':run_id', at: new Date(0) }, reading)),
-        ...(dialect.readsFiles ? [] : carriedRecords(stage, ':records', undefined, dialect)),
+        ...arrived.flatMap((one) => arriveStatements(one, remoteFiles(source, one.path))),
+        newFiles(arrived, false, dialect),
+        steps.clear,
+        ...steps.read(readTexts(stage.source, textsOf(arrived, []), undefined)),
+        ...rest,
       ],
     );
   }

@@ -4,10 +4,12 @@ import type { Engine } from './engine/engine.ts';
 import { EngineError, messageOf, UserError } from './errors.ts';
 import { findings } from './gold/detection.ts';
 import { triage } from './gold/triage.ts';
+import { inflowFiles, inflowSize, inflowTable } from './inflow.ts';
 import { ingest } from './ingest.ts';
 import { Journal, type RunEvent, type RunResult, type StageResult, type Unmet, unmet, untouched } from './journal.ts';
 import { judge } from './judge.ts';
-import type { FileSettings, Manifest } from './manifest.ts';
+import type { Manifest, SourceSettings } from './manifest.ts';
+import { filesHere, placeOf } from './place.ts';
 import {
   againStatements,
   allStages,
@@ -15,12 +17,14 @@ import {
   changesOf,
   changesOfRouted,
   dependants,
+  EVER,
   feedStatements,
   forgetDefinitions,
   hoursOf,
   moveWatermarks,
   ownRows,
   type Pipeline,
+  pieces,
   pipelineOf,
   preparation,
   type Range,
@@ -69,8 +73,6 @@ const FRESH = 'fresh';
 const SILVER_ROWS = 400_000;
 /** How long, in milliseconds, findings and summaries may wait until it is noted that they are done. */
 const NOTE_EVERY = 30_000;
-/** The years in which an event can be. */
-export const EVER: Range = { from: Date.UTC(1900, 0, 1), until: Date.UTC(2200, 0, 1) };
 
 /** The range of event time that a run computes again; undefined where it only takes in what is new. */
 export function backfillOf({ since, until }: Pick<RunOptions, 'since' | 'until'>): Range | undefined {
@@ -91,7 +93,9 @@ async function prepare(engine: Engine, pipeline: Pipeline): Promise<Set<string>>
   const made = new Set(tables.map((table) => table.name).filter((name) => !there.has(name)));
   const missing = pipeline.views.some((view) => !there.has(view.name));
   if (made.size === 0 && !missing) return made;
-  for (const statement of preparation(pipeline, written, engine.dialect, there)) await engine.execute(statement);
+  const schemas = await engine.schemas();
+  for (const statement of preparation(pipeline, written, engine.dialect, { tables: there, schemas }))
+    await engine.execute(statement);
   if (missing) for (const statement of viewStatements(pipeline, engine.dialect)) await engine.execute(statement);
   return made;
 }
@@ -147,14 +151,19 @@ class Run {
     const size = { ...batchSize, ...this.#options.batch };
     for (const stage of this.#pipeline.bronze)
       await this.#stage(stage, async (result) => {
-        const { format, expect } = this.#manifest.bronze[stage.source.source] as FileSettings;
-        const expected = expectationsOf(stage.source.source, expect);
-        const files = listed.get(stage.name) ?? [];
-        await ingest(
-          this.#journal,
-          { stage, listed: files, format, expected, replay: this.#options.replay ?? false, size },
-          result,
-        );
+        const settings = this.#settings(stage);
+        const expected = expectationsOf(stage.source.source, settings.expect);
+        const { format } = settings;
+        const { replay = false } = this.#options;
+        const place = placeOf(settings);
+        const inflow = { stage, format, expected, replay, size: { ...inflowSize, ...this.#options.batch } };
+        if (place.kind === 'table') await inflowTable(this.#journal, { ...inflow, ...place }, result);
+        else if (this.#engine.dialect.files === 'arrive')
+          await inflowFiles(this.#journal, { ...inflow, ...place }, result);
+        else {
+          const files = listed.get(stage.name) ?? [];
+          await ingest(this.#journal, { stage, listed: files, format, expected, replay, size }, result);
+        }
       });
     await this.#silver();
     await this.#rangeTables();
@@ -167,12 +176,19 @@ class Run {
     return this.#journal.result;
   }
 
+  #settings({ source }: BronzeStage): SourceSettings {
+    return this.#manifest.bronze[source.source] as SourceSettings;
+  }
+
   /** Lists the files of every source first: a mistake in the manifest must show before anything is written. */
   async #list(): Promise<Map<string, ListedFile[]>> {
     const listed = new Map<string, ListedFile[]>();
-    for (const { name, source } of this.#pipeline.bronze) {
-      const settings = this.#manifest.bronze[source.source] as FileSettings;
-      if (this.#selected.has(name)) listed.set(name, await listFiles(source.source, settings, this.#manifest.folder));
+    const { folder } = this.#manifest;
+    for (const stage of this.#pipeline.bronze.filter(({ name }) => this.#selected.has(name))) {
+      const settings = this.#settings(stage);
+      const { source } = stage.source;
+      const files = filesHere(source, settings, this.#engine.dialect);
+      if (files) listed.set(stage.name, await listFiles(source, files, settings.optional ?? false, folder));
     }
     return listed;
   }
@@ -389,7 +405,7 @@ class Run {
   /** Judges the rows that a source gave to a class, within a transaction. */
   #judge(stage: SilverStage, bronze: BronzeStage, result: StageResult, undo: readonly string[]): Promise<Unmet[]> {
     const { source } = bronze.source;
-    const { expect } = this.#manifest.bronze[source] as FileSettings;
+    const { expect } = this.#settings(bronze);
     return judge(this.#journal, bronze, stage, chosenOf(silverExpectations, source, expect), result, undo);
   }
 
@@ -571,19 +587,4 @@ function settle({ written, missed }: Taken, result: StageResult): void {
   result.rows_out += written - dropped;
   result.rows_quarantined += dropped;
   for (const { name, action, records } of missed) unmet(result, name, action, records);
-}
-
-/** A range of time in pieces of whole hours that hold no more rows than one transaction takes, if one hour does not. */
-function pieces(range: Range, rowsByHour: ReadonlyMap<number, number>, most: number): Range[] {
-  const HOUR = 3_600_000;
-  const cuts: number[] = [];
-  let rows = 0;
-  for (const [hour, n] of [...rowsByHour].sort(([a], [b]) => a - b)) {
-    if (rows > 0 && rows + n > most && hour * HOUR > range.from) {
-      cuts.push(hour * HOUR);
-      rows = 0;
-    }
-    rows += n;
-  }
-  return [range.from, ...cuts].map((from, i) => ({ from, until: cuts[i] ?? range.until }));
 }

@@ -1,7 +1,8 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { grantStatements, grantsOf, remoteFolder } from '../src/grants.ts';
+import { grantStatements, grantsOf } from '../src/grants.ts';
 import { grants, open } from '../src/index.ts';
 import { checkManifest } from '../src/manifest.ts';
+import { remoteFolder } from '../src/place.ts';
 import { command } from './given/command.ts';
 import { folder, write } from './given/lakehouse.ts';
 import { grant, unity } from './warehouse/unity.ts';

@@ -11,10 +11,10 @@ const LAYERS: readonly (readonly [RegExp, string])[] = [
   [/^src\/verbs\//, 'cli'],
   [/^src\/index\.ts$/, 'index'],
   [
-    /^src\/(run|planned|status|ingest|landing|scratch|journal|judge|ledger|poison|quarantine|grants|doctor)\.ts$/,
+    /^src\/(run|planned|status|ingest|inflow|intake|place|landing|scratch|journal|judge|ledger|poison|quarantine|grants|doctor)\.ts$/,
     'run',
   ],
-  [/^src\/(plan|carried)\.ts$/, 'plan'],
+  [/^src\/(plan|carried|streamed)\.ts$/, 'plan'],
   [/^src\/manifest\.ts$/, 'manifest'],
   [/^src\/gold\//, 'gold'],
   [/^src\/silver\//, 'silver'],

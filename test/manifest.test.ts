@@ -271,10 +271,10 @@ describe('a catalog', () => {
 });
 
 describe('paths that lead nowhere', () => {
-  const wrong = async (path: string | string[], more: object = {}): Promise<string> => {
+  const wrong = async (...paths: string[]): Promise<string> => {
     const place = await folder();
     await write(place, { 'logs/one.json': '{}', 'logs/sub/two.json': '{}' });
-    const error = await listFiles('cloudtrail', { path, ...more }, place).catch((e: unknown) => e);
+    const error = await listFiles('cloudtrail', paths, false, place).catch((e: unknown) => e);
     expect(error).toBeInstanceOf(UserError);
     return (error as UserError).message.replaceAll(place, '<folder>');
   };
@@ -302,18 +302,18 @@ describe('paths that lead nowhere', () => {
   });
 
   test('one of several globs', async () => {
-    expect(await wrong(['logs/*.json', 'logs/*.gz'])).toContain('bronze.cloudtrail.path "logs/*.gz"');
+    expect(await wrong('logs/*.json', 'logs/*.gz')).toContain('bronze.cloudtrail.path "logs/*.gz"');
   });
 
   test('are no mistake where files are optional', async () => {
     const place = await folder();
-    expect(await listFiles('cloudtrail', { path: 'logs/**', optional: true }, place)).toEqual([]);
+    expect(await listFiles('cloudtrail', ['logs/**'], true, place)).toEqual([]);
   });
 
   test('and those that lead somewhere are listed once, in order', async () => {
     const place = await folder();
     const paths = await write(place, { 'b.json': '{}', 'a.json': '{}', 'sub/c.json': '{}' });
-    const found = await listFiles('cloudtrail', { path: ['**/*.json', 'b.json', '*.json'] }, place);
+    const found = await listFiles('cloudtrail', ['**/*.json', 'b.json', '*.json'], false, place);
     expect(found.map(({ path }) => path)).toEqual([...paths].sort());
   });
 

@@ -36,13 +36,13 @@ export const fixedFolder = (pattern: string): string => {
   return parts.slice(0, wild === -1 ? -1 : wild).join('/') || (pattern.startsWith('/') ? '/' : '.');
 };
 
-/** The files that the patterns name, in order; throws a `UserError` where there is none and `optional` is not set. */
+/** The files that the patterns name, in order; throws a `UserError` where there is none and `optional` does not allow it. */
 export async function listFiles(
   source: string,
-  settings: { readonly path: string | readonly string[]; readonly optional?: boolean | undefined },
+  patterns: readonly string[],
+  optional: boolean,
   folder: string,
 ): Promise<ListedFile[]> {
-  const patterns = typeof settings.path === 'string' ? [settings.path] : settings.path;
   const found = new Map<string, ListedFile>();
   for (const pattern of patterns) {
     const paths = isDynamicPattern(pattern)
@@ -53,7 +53,7 @@ export async function listFiles(
       return info?.isFile() ? { path, size: info.size, mtime: Math.floor(info.mtimeMs) } : undefined;
     });
     const present = files.filter((file) => file !== undefined);
-    if (present.length === 0 && !settings.optional) throw await nothingFound(source, pattern, folder);
+    if (present.length === 0 && !optional) throw await nothingFound(source, pattern, folder);
     for (const file of present) found.set(file.path, file);
   }
   return [...found.values()].sort((a, b) => (a.path < b.path ? -1 : 1));

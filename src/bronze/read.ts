@@ -87,8 +87,8 @@ function unwrap(source: Source, raw: Sql): Sql {
   return sql`CASE WHEN ${wrapped} AND (${join(looks, sql` OR `)}) THEN coalesce(${list([...inner, raw])}) ELSE ${raw} END`;
 }
 
-const HEADER_NAMES = ['interface-id', 'interface_id', 'srcaddr', 'log-status', 'log_status'];
-const underscored = (value: Sql): Sql => sql`replace(lower(${value}), '-', '_')`;
+export const HEADER_NAMES = ['interface-id', 'interface_id', 'srcaddr', 'log-status', 'log_status'];
+export const underscored = (value: Sql): Sql => sql`replace(lower(${value}), '-', '_')`;
 
 /** (file, position, raw, fault, record) of what a group of files holds; a text line becomes a JSON object by its header. */
 function readFiles(source: Source, group: FileGroup, wanted: Shape): Sql {
@@ -172,7 +172,7 @@ function readText(source: Source, group: FileGroup & { layout: 'text' }, wanted:
     WHERE line <> '' AND NOT (CASE WHEN strlen(line) = ${line.length} THEN ${underscored(sql`line`)} = ${line} ELSE FALSE END)))`;
 }
 
-const CONTROL_MESSAGE = 'CWL CONTROL MESSAGE';
+export const CONTROL_MESSAGE = 'CWL CONTROL MESSAGE';
 
 /** The text lines inside JSON: strings, messages of a log shipper such as CloudWatch, or objects with a member for each field. */
 function linesInJson(source: Source, rows: Sql, given: readonly string[] | undefined): Sql {
@@ -218,17 +218,25 @@ function looked(pieces: readonly Sql[]): Set<string> {
   return found;
 }
 
-/** One batch of a source as bronze rows; `fault` says why a row must leave bronze again. */
-export function arrivals(
+/** One batch of a source as bronze rows, from the files of a group; `fault` says why a row must leave bronze again. */
+export const arrivals = (
   source: Source,
   group: FileGroup,
+  batch: { id: number; runId: string; at: Date },
+  expected?: readonly Expectation[],
+): Sql => lifted(source, (wanted) => readFiles(source, group, wanted), batch, expected);
+
+/** Bronze rows of the records that `read` finds: (file, position, raw, fault, shape) and the record as the wanted shape. */
+export function lifted(
+  source: Source,
+  read: (wanted: Shape) => Sql,
   batch: { id: number; runId: string; at: Date },
   expected: readonly Expectation[] = expectationsOf(source.source),
 ): Sql {
   const { lift, ignore, repair } = source;
   const asked = looked([lift.uid, lift.time, lift.service, lift.action, ignore, ...(repair ? [repair.when] : [])]);
   const wanted = pruned({ ...source.foreign, ...source.shape }, asked);
-  const found = readFiles(source, group, wanted);
+  const found = read(wanted);
   const right = repaired(source, wanted, pruned(source.shape, asked));
   const parsed = right
     ? sql`SELECT file, position, raw, fault, shape, ${right} AS ${identifier(RECORD)} FROM (${found}) AS found`

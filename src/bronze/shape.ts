@@ -5,9 +5,9 @@ import { call, join, list, type Relation, type Sql, sql } from '../sql/sql.ts';
 import type { Source } from './source.ts';
 
 /** What of hostile names and values is kept: characters of each, and fields of one shape. */
-const LONGEST_NAME = 128;
-const LONGEST_EXAMPLE = 100;
-const MOST_FIELDS = 20;
+export const LONGEST_NAME = 128;
+export const LONGEST_EXAMPLE = 100;
+export const MOST_FIELDS = 20;
 
 /** The shapes that records came in, with the fields of each that their source does not declare; an empty list for a clean one. */
 export const shapes: Table & Relation = {
@@ -25,7 +25,7 @@ interface Place {
   readonly names: readonly string[];
 }
 
-const placesOf = (shape: Shape, path: readonly string[] = []): Place[] => [
+export const placesOf = (shape: Shape, path: readonly string[] = []): Place[] => [
   { path, names: Object.keys(shape).map((name) => name.toLowerCase()) },
   ...Object.entries(shape).flatMap(([name, inner]) =>
     typeof inner === 'string' ? [] : placesOf(inner, [...path, name]),

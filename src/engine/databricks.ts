@@ -29,6 +29,8 @@ export interface DatabricksOptions {
   readonly waits?: Patience | undefined;
   /** Whether large results may come as files from cloud storage; they do unless told. */
   readonly cloudFetch?: boolean | undefined;
+  /** Makes the catalog where it is missing, if that is allowed. */
+  readonly makeCatalog?: boolean | undefined;
 }
 
 /** A manifest's `engine` of type `databricks`. */
@@ -75,16 +77,17 @@ export function databricksOptions(engine: DatabricksSettings, folder: string): D
 
 /** The newest version of the protocol that the driver's own sessions ask for, SPARK_CLI_SERVICE_PROTOCOL_V8. */
 const PROTOCOL = 0xa508;
+const NO_CATALOG = /NO_SUCH_CATALOG|CATALOG_NOT_FOUND|Catalog '.*' (was )?not found/;
 const DIRECT_ROWS = 100_000;
 const DIRECT_BYTES = 16 << 20;
 
-async function protocolOf({ catalog, cloudFetch = true }: DatabricksOptions): Promise<Protocol> {
+async function protocolOf(cloudFetch: boolean, catalog: string | undefined): Promise<Protocol> {
   const decompress = await lz4();
   return {
     open: {
       client_protocol_i64: wide(PROTOCOL),
       canUseMultipleCatalogs: true,
-      initialNamespace: { catalogName: catalog },
+      ...(catalog === undefined ? {} : { initialNamespace: { catalogName: catalog } }),
       configuration: { TIMEZONE: 'UTC', ANSI_MODE: 'true' },
     },
     execute: {
@@ -190,14 +193,23 @@ export async function openDatabricks(options: DatabricksOptions): Promise<Databr
     'token' in identity
       ? { authenticate: async () => ({ Authorization: `Bearer ${identity.token}` }) }
       : servicePrincipal({ ...identity, workspace: `https://${host}:${port}`, agent, waits });
-  const session = await ThriftSession.open({ host, port, path, ca }, credentials, await protocolOf(options), {
-    waits,
-    signal,
-  }).catch((error: unknown) => {
-    if (signal?.aborted) throw error;
-    const { message } = unreachable(error, options);
-    throw new UserError(hide(message));
-  });
+  const open = async (catalog: string | undefined): Promise<ThriftSession> =>
+    ThriftSession.open({ host, port, path, ca }, credentials, await protocolOf(options.cloudFetch ?? true, catalog), {
+      waits,
+      signal,
+    });
+  let missing = false;
+  const session = await open(options.catalog)
+    .catch((error: unknown) => {
+      missing = (options.makeCatalog ?? false) && NO_CATALOG.test(messageOf(error));
+      if (!missing) throw error;
+      return open(undefined);
+    })
+    .catch((error: unknown) => {
+      if (signal?.aborted) throw error;
+      const { message } = unreachable(error, options);
+      throw new UserError(hide(message));
+    });
   const kind: Kind = {
     dialect: databricks,
     title: 'Databricks',
@@ -206,5 +218,25 @@ export async function openDatabricks(options: DatabricksOptions): Promise<Databr
     signal,
     timeout,
   };
-  return new DatabricksEngine(session, kind, `https://${host}:${port}/api/2.0${path.replace('/sql/1.0', '/sql')}`);
+  const engine = new DatabricksEngine(
+    session,
+    kind,
+    `https://${host}:${port}/api/2.0${path.replace('/sql/1.0', '/sql')}`,
+  );
+  if (missing) await makeCatalog(engine, options.catalog);
+  return engine;
+}
+
+/** Makes the catalog and goes on in it; throws a `UserError` that says who can where that is refused. */
+async function makeCatalog(engine: DatabricksEngine, catalog: string): Promise<void> {
+  const name = databricks.quote(catalog);
+  try {
+    await engine.execute(`CREATE CATALOG IF NOT EXISTS ${name}`);
+    await engine.execute(`USE CATALOG ${name}`);
+  } catch (error) {
+    await engine[Symbol.asyncDispose]();
+    throw new UserError(
+      `There is no catalog ${catalog}, and it cannot be made: an admin runs CREATE CATALOG ${name} and what "grants" prints, or engine.catalog is misspelt. (${messageOf(error)})`,
+    );
+  }
 }

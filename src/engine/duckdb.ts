@@ -166,6 +166,11 @@ class DuckDBEngine implements Engine {
     return found.map(({ name }) => name);
   }
 
+  async schemas(): Promise<string[]> {
+    const found = await rows<{ name: string }>(this, 'SELECT schema_name AS name FROM information_schema.schemata');
+    return found.map(({ name }) => name);
+  }
+
   async transaction<T>(work: () => Promise<T>): Promise<T> {
     await this.execute('BEGIN TRANSACTION');
     try {

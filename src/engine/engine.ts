@@ -13,6 +13,8 @@ export interface Engine extends AsyncDisposable {
   query(statement: string, values?: Values, options?: { readonly flat?: boolean }): AsyncIterable<RecordBatch>;
   /** Names of the tables and views in the pipeline's schemas, in order: `silver.authentication`. */
   tables(): Promise<string[]>;
+  /** Names of the schemas that are there. */
+  schemas(): Promise<string[]>;
   /**
    * Runs the work in one transaction: all of it or nothing stays. Where the engine has none the statements just follow each
    * other, each whole by itself, and whoever writes them puts what says that the work is done last, so that a rerun does the rest.

@@ -14,8 +14,6 @@ export const authorityOf = async (ca: string | undefined): Promise<string | unde
         throw new UserError(`Cannot read engine.ca: ${messageOf(error)}`);
       });
 
-/** What an error says. */
-
 /** The server's own words: without the class of the exception, the plan, the statement and the Java stack. */
 export function serverMessage(text: string): string {
   const lines = text.replace(/^[\w.]*HiveSQLException: /, '').split('\n');
@@ -126,6 +124,11 @@ export class RemoteEngine implements Engine {
 
   async tables(): Promise<string[]> {
     return (await rows<{ name: string }>(this, TABLES)).map(({ name }) => name);
+  }
+
+  /** What lists them names its one column in ways of its own. */
+  async schemas(): Promise<string[]> {
+    return (await rows<Record<string, string>>(this, 'SHOW SCHEMAS')).map((row) => String(Object.values(row)[0]));
   }
 
   /** There are no transactions: the work just runs. Every statement is idempotent, so that a rerun reaches the same state. */

@@ -59,12 +59,14 @@ const SETTINGS = {
   'spark.sql.debug.maxToStringFields': '10000',
 };
 
-const protocol: Protocol = {
+const protocolOf = (settings: Readonly<Record<string, string>>): Protocol => ({
   open: {
     client_protocol: PROTOCOL,
-    configuration: Object.fromEntries(Object.entries(SETTINGS).map(([k, v]) => [`set:hiveconf:${k}`, v])),
+    configuration: Object.fromEntries(
+      Object.entries({ ...SETTINGS, ...settings }).map(([k, v]) => [`set:hiveconf:${k}`, v]),
+    ),
   },
-};
+});
 
 const SELECTS = /^\s*(SELECT|WITH|VALUES|FROM|TABLE|\()/i;
 const JSON_OPTIONS = `map('ignoreNullFields', 'false', 'timestampFormat', 'yyyy-MM-dd HH:mm:ss.SSSSSS', 'timestampNTZFormat', 'yyyy-MM-dd HH:mm:ss.SSSSSS')`;
@@ -93,13 +95,18 @@ function unreachable(error: unknown, { host, port, path, ca }: SparkOptions): Us
   );
 }
 
-/** Opens a session on a Spark Thrift server; throws a `UserError` where it cannot be reached or trusted. */
-export async function openSpark(options: SparkOptions): Promise<RemoteEngine> {
+/** Opens a session on a Spark Thrift server, `settings` added to its own; throws a `UserError` where it cannot be reached or trusted. */
+export async function openSpark(
+  options: SparkOptions,
+  settings: Readonly<Record<string, string>> = {},
+): Promise<RemoteEngine> {
   const { host, port, path, signal, timeout } = options;
   const address = { host, port, path, ca: await authorityOf(options.ca) };
-  const session = await ThriftSession.open(address, () => anyone, protocol, { signal }).catch((error: unknown) => {
-    throw signal?.aborted ? error : unreachable(error, options);
-  });
+  const session = await ThriftSession.open(address, () => anyone, protocolOf(settings), { signal }).catch(
+    (error: unknown) => {
+      throw signal?.aborted ? error : unreachable(error, options);
+    },
+  );
   return new SparkEngine(session, { dialect: spark, title: 'Spark', signal, timeout });
 }
 
@@ -133,10 +140,10 @@ class SparkEngine extends RemoteEngine {
   }
 
   override async tables(): Promise<string[]> {
-    const schemas = await rows<{ namespace: string }>(this, 'SHOW SCHEMAS');
+    const schemas = await this.schemas();
     const found: string[] = [];
     for (const schema of SCHEMAS) {
-      if (!schemas.some(({ namespace }) => namespace === schema)) continue;
+      if (!schemas.includes(schema)) continue;
       // Spark lists the session's own views under every schema.
       const tables = await rows<{ tableName: string; isTemporary: boolean }>(this, `SHOW TABLES IN ${schema}`);
       found.push(...tables.filter((t) => !t.isTemporary).map((t) => `${schema}.${t.tableName}`));

@@ -1,3 +1,4 @@
+import { schema } from '../../ocsf/schema.ts';
 import type { OcsfClass } from '../silver/class.ts';
 import { type Columns, derive, objects, type RowType, rowType, selectRows } from '../silver/row.ts';
 import type { Table, Type } from '../sql/dialect.ts';
@@ -201,7 +202,12 @@ const TEMPLATE: Meta = {
 const findingType: RowType = rowType('detection_finding', [templateOf(TEMPLATE)]);
 
 /** The table that every rule writes into: OCSF Detection Finding 2004. */
-export const findings: Table & Relation = { name: 'gold.findings', columns: findingType.columns, cluster: ['time'] };
+export const findings: Table & Relation = {
+  name: 'gold.findings',
+  columns: findingType.columns,
+  cluster: ['time'],
+  comment: `What the rules found, as OCSF ${schema.version} Detection Finding`,
+};
 
 function stage(
   rule: Meta,

@@ -27,7 +27,12 @@ export function defineSummary(definition: {
     { name: 'hour', type: 'timestamp' },
     ...Object.entries({ ...by, ...measures }).map(([name, [type]]) => ({ name, type })),
   ];
-  const table = { name: `gold.${definition.name}`, columns, cluster: ['time'] };
+  const table = {
+    name: `gold.${definition.name}`,
+    columns,
+    cluster: ['time'],
+    comment: `${definition.title}, by hour`,
+  };
   const keys = Object.entries(by).map(([name, [type, value]]) =>
     call((f) => sql`${f.cast(value, type)} AS ${identifier(name)}`),
   );

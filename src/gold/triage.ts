@@ -11,4 +11,5 @@ export const triage: Table & Relation = {
     { name: 'comment', type: 'text' },
     { name: 'updated_at', type: 'timestamp' },
   ],
+  comment: 'What analysts say of findings; the newest row of a finding holds, and no run touches it',
 };

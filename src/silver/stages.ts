@@ -1,3 +1,4 @@
+import { schema } from '../../ocsf/schema.ts';
 import { hashOf } from '../sql/hash.ts';
 import type { SilverStage } from '../stage.ts';
 import type { Mapping } from './mapping.ts';
@@ -19,7 +20,12 @@ export function silverStages(mappings: readonly Mapping[]): SilverStage[] {
     const fed = mappings.filter((m) => m.class.class === name);
     const type = classType(name, mappings);
     const feeds = fed.map((m) => ({ source: m.source, select: selectMapping(m, type) }));
-    const table = { name: `silver.${name}`, columns: type.columns, cluster: ['time'] };
+    const table = {
+      name: `silver.${name}`,
+      columns: type.columns,
+      cluster: ['time'],
+      comment: `OCSF ${schema.version} ${schema.classes[name]?.caption ?? name}`,
+    };
     return {
       kind: 'silver',
       name: table.name,

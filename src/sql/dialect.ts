@@ -18,6 +18,8 @@ export interface Column {
   readonly type: Type;
   /** Long text that is read rarely: compressed harder where the engine can. */
   readonly bulky?: boolean;
+  /** What stands there, for who reads the table in a catalog. */
+  readonly comment?: string;
 }
 
 /** A table with its columns; `key` orders the storage where the engine clusters. */
@@ -25,6 +27,8 @@ export interface Table {
   readonly name: string;
   readonly columns: readonly Column[];
   readonly cluster?: readonly string[];
+  /** What it holds, for who finds it in a catalog. */
+  readonly comment?: string;
 }
 
 /** Between which values those of a column lie. */
@@ -37,8 +41,8 @@ export interface Span {
 /** One engine's spelling of what differs between engines: names, literals, types, functions and the write modes. */
 export interface Dialect {
   readonly name: 'duckdb' | 'spark' | 'databricks';
-  /** Whether its statements read files of logs as they are; otherwise they are read beside it and their records carried over. */
-  readonly readsFiles: boolean;
+  /** How files of logs get there: statements read them as they are; they are read beside it and their records carried over; or they arrive in tables of their own. */
+  readonly files: 'read' | 'carried' | 'arrive';
   quote(name: string): string;
   literal(value: Literal): string;
   type(type: Type): string;

@@ -1,6 +1,6 @@
 import type { Column, Dialect, Type } from './dialect.ts';
 import { type Functions, type Shape, text, texts } from './functions.ts';
-import { identifier, join, type Literal, list, literal, type Sql, spell, sql } from './sql.ts';
+import { identifier, join, type Literal, list, literal, spell, sql, verbatim } from './sql.ts';
 
 const quote = (name: string): string => `"${name.replaceAll('"', '""')}"`;
 
@@ -71,7 +71,7 @@ const functions: Functions = {
   element: (elements, position) => sql`${elements}[${position}]`,
   explode: (elements) => sql`unnest(${elements})`,
   mapOfPairs: (pairs) => sql`map_from_entries(${pairs})`,
-  cast: (value, to) => sql`CAST(${value} AS ${{ parts: [{ kind: 'text', text: type(to) }] }})`,
+  cast: (value, to) => sql`CAST(${value} AS ${verbatim(type(to))})`,
   bytes: (value) => sql`strlen(${value})`,
   matches: (value, pattern) => sql`regexp_matches(${value}, ${pattern})`,
   replaceAll: (value, pattern, by) => sql`regexp_replace(${value}, ${pattern}, ${by.replace(/\$(\d)/g, '\\$1')}, 'g')`,
@@ -93,7 +93,7 @@ const tableName = (name: string): string => name.split('.').map(quote).join('.')
 /** DuckDB: embedded, transactional, one process at a time. */
 export const duckdb: Dialect = {
   name: 'duckdb',
-  readsFiles: true,
+  files: 'read',
   quote,
   literal: literalText,
   type,
@@ -127,6 +127,3 @@ export const duckdb: Dialect = {
     ...duckdb.append(table, select),
   ],
 };
-
-/** Pieces of text that only this dialect writes. */
-export const asSql = (textOfDialect: string): Sql => ({ parts: [{ kind: 'text', text: textOfDialect }] });

@@ -1,6 +1,6 @@
-import type { Column, Dialect, Type } from './dialect.ts';
+import type { Column, Dialect, Table, Type } from './dialect.ts';
 import { type Functions, type Shape, text, texts } from './functions.ts';
-import { identifier, type Literal, list, literal, type Sql, spell, sql } from './sql.ts';
+import { identifier, type Literal, list, literal, spell, sql, verbatim } from './sql.ts';
 
 const quote = (name: string): string => `\`${name.replaceAll('`', '``')}\``;
 
@@ -54,9 +54,8 @@ const ddl = (shape: Shape, colon: string): string =>
     .join(', ');
 
 const jsonPath = (path: readonly string[]): string => `$${path.map((key) => `['${key}']`).join('')}`;
-const raw = (textOfDialect: string): Sql => ({ parts: [{ kind: 'text', text: textOfDialect }] });
-const STRICT = raw(`map('allowSingleQuotes', 'false', 'allowNonNumericNumbers', 'false')`);
-const WITH_NULLS = raw(`map('ignoreNullFields', 'false')`);
+const STRICT = verbatim(`map('allowSingleQuotes', 'false', 'allowNonNumericNumbers', 'false')`);
+const WITH_NULLS = verbatim(`map('ignoreNullFields', 'false')`);
 
 /**
  * A pattern as Java reads it: its `$` would match before a last line break too, its `.` not before a carriage return;
@@ -101,7 +100,7 @@ const functions: Functions = {
   element: (elements, position) => sql`try_element_at(${elements}, ${position})`,
   explode: (elements) => sql`explode(${elements})`,
   mapOfPairs: (pairs) => sql`map_from_entries(${pairs})`,
-  cast: (value, to) => sql`CAST(${value} AS ${raw(type(to))})`,
+  cast: (value, to) => sql`CAST(${value} AS ${verbatim(type(to))})`,
   bytes: (value) => sql`octet_length(${value})`,
   matches: (value, pattern) => sql`regexp_like(${value}, ${javaPattern(pattern)})`,
   replaceAll: (value, pattern, by) => sql`regexp_replace(${value}, ${javaPattern(pattern)}, ${by})`,
@@ -118,26 +117,34 @@ const functions: Functions = {
 };
 
 const pathOf = (column: string): string => column.split('.').map(quote).join('.');
-const tableName = (name: string): string => name.split('.').map(quote).join('.');
+/** A table's name, each part quoted. */
+export const tableName = (name: string): string => name.split('.').map(quote).join('.');
 const names = (columns: readonly Column[]): string => columns.map((c) => quote(c.name)).join(', ');
+const comment = (text: string | undefined): string => (text === undefined ? '' : ` COMMENT ${literalText(text)}`);
+
+/** The columns of a table as a CREATE statement lists them, one a line. */
+export const columnList = (columns: readonly Column[]): string[] =>
+  columns.map((c) => `  ${quote(c.name)} ${type(c.type)}${comment(c.comment)}`);
+/** The clauses that follow a table's columns. */
+export const tableClauses = (table: Table): string =>
+  `${table.cluster ? ` CLUSTER BY (${table.cluster.map(quote).join(', ')})` : ''}${comment(table.comment)}`;
 
 /** Spark 4.1 SQL with Delta Lake tables; every statement is idempotent by itself, for there are no transactions. */
 export const spark: Dialect = {
   name: 'spark',
-  readsFiles: false,
+  files: 'carried',
   quote,
   literal: literalText,
   type,
   functions,
   createSchema: (name) => `CREATE SCHEMA IF NOT EXISTS ${quote(name)}`,
   createTable: (table, replace = false) => {
-    const columns = table.columns.map((c) => `  ${quote(c.name)} ${type(c.type)}`).join(',\n');
     // Delta keeps statistics of the first 32 leaves only, and clusters by columns that have them.
-    const cluster = table.cluster
-      ? ` CLUSTER BY (${table.cluster.map(quote).join(', ')})\nTBLPROPERTIES ('delta.dataSkippingStatsColumns' = ${literalText(table.cluster.join(','))})`
+    const statistics = table.cluster
+      ? `\nTBLPROPERTIES ('delta.dataSkippingStatsColumns' = ${literalText(table.cluster.join(','))})`
       : '';
     const verb = replace ? 'CREATE OR REPLACE TABLE' : 'CREATE TABLE IF NOT EXISTS';
-    return `${verb} ${tableName(table.name)} (\n${columns}\n) USING DELTA${cluster}`;
+    return `${verb} ${tableName(table.name)} (\n${columnList(table.columns).join(',\n')}\n) USING DELTA${tableClauses(table)}${statistics}`;
   },
   // On disk, for a set that does not fit into memory would be computed again for each of its readers.
   keep: (name, select) => [

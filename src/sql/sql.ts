@@ -58,6 +58,9 @@ export const literal = <const V extends Literal>(value: V): Sql<V extends bigint
 /** A quoted name; dots separate the parts only when several names are given. */
 export const identifier = <T>(...names: string[]): Sql<T> => single({ kind: 'identifier', names });
 
+/** Text that the code wrote, as it is: never a value. */
+export const verbatim = (text: string): Sql => ({ parts: [{ kind: 'text', text }] });
+
 /** Calls a function that the engines spell differently. */
 export const call = <T>(spelling: (functions: Functions) => Sql): Sql<T> =>
   single({ kind: 'function', call: spelling });

@@ -50,7 +50,12 @@ const columns: readonly Column[] = [
 ];
 
 /** By hour, what each kind of record said of instances, network interfaces and clusters: what the dimensions are made of. */
-export const sightings: Table & Relation = { name: 'silver.sightings', columns, cluster: ['time'] };
+export const sightings: Table & Relation = {
+  name: 'silver.sightings',
+  columns,
+  cluster: ['time'],
+  comment: 'What each log said of instances, interfaces and clusters, by hour',
+};
 
 /** One SELECT of sightings: `evidence` is the operation, or the kind of log where it is no call. */
 const seen = (evidence: Sql, said: Said, from: Sql): Sql => {
