@@ -1,5 +1,7 @@
 import { fileURLToPath } from 'node:url';
-import { build, type Plugin } from 'esbuild';
+import { build, type Metafile, type Plugin } from 'esbuild';
+
+type ImportedFile = Metafile['outputs'][string]['imports'][number];
 
 /** An import of a native package becomes a call of require, so that it is loaded by who needs it and not before. */
 const late: Plugin = {
@@ -22,9 +24,9 @@ const __filename = bundledPath(import.meta.url);
 const __dirname = bundledPath(new URL('.', import.meta.url));
 process.noDeprecation = true;`;
 
-/** Makes one file of the command and all it imports, for Node 20 and newer; only native packages stay outside. */
-export async function bundle(outfile: string): Promise<void> {
-  await build({
+/** Makes one file of the command and all it imports, for Node 20 and newer, and gives what stays outside of it. */
+export async function bundle(outfile: string): Promise<readonly ImportedFile[]> {
+  const { metafile } = await build({
     entryPoints: [fileURLToPath(new URL('./src/cli.ts', import.meta.url))],
     outfile,
     absWorkingDir: fileURLToPath(new URL('.', import.meta.url)),
@@ -34,9 +36,12 @@ export async function bundle(outfile: string): Promise<void> {
     format: 'esm',
     plugins: [late],
     banner: { js: BANNER },
+    minifyWhitespace: true,
     legalComments: 'eof',
+    metafile: true,
     logLevel: 'warning',
   });
+  return Object.values(metafile.outputs).flatMap(({ imports }) => imports);
 }
 
 if (process.argv[1] === fileURLToPath(import.meta.url))

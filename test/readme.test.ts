@@ -23,6 +23,7 @@ const bash = async (command: string): Promise<string> =>
 const withoutNpm = (printed: string): string => printed.replace(/^\n> [\s\S]*?\n\n/, '');
 
 beforeAll(async () => {
+  process.env.DATABRICKS_CATALOG = 'security';
   readme = await readFile(join(root, 'README.md'), 'utf8');
   stage = await staged();
   clone = await mkdtemp(join(tmpdir(), 'ocsf-medallion-clone-'));

@@ -11,14 +11,19 @@ const root = await mkdtemp(join(tmpdir(), 'ocsf-medallion-bundle-'));
 afterAll(() => rm(root, { recursive: true, force: true }));
 const built = join(root, 'built', 'ocsf-medallion.mjs');
 let folders = 0;
-let building: Promise<void> | undefined;
+let building: ReturnType<typeof bundle> | undefined;
+
+/** Builds the bundle once, and gives what it imports from outside. */
+export const outside = (): ReturnType<typeof bundle> => {
+  building ??= bundle(built);
+  return building;
+};
 
 /** A folder outside the repository with nothing in it but the bundle and, where told, packages beside it. */
 export async function alone(
   ...packages: readonly string[]
 ): Promise<{ readonly place: string; readonly script: string }> {
-  building ??= bundle(built);
-  await building;
+  await outside();
   const place = join(root, String(++folders));
   const script = join(place, 'ocsf-medallion.mjs');
   await cp(built, script);
