@@ -15,6 +15,8 @@ const SAYS: Readonly<Record<string, string>> = {
   threads: 'How many threads DuckDB uses; all cores when left out.',
   format: "A flow log's fields where its files have no header, as AWS writes a format.",
   optional: 'No file there yet is no mistake.',
+  table: 'A table of Databricks or Spark that has the records already, in place of files: system.access.audit.',
+  lookback: 'How far back a table is read again for rows that came late: 24h unless told.',
 };
 
 /** The JSON schema of `pipelines.json`, for completion and checks in an editor. */

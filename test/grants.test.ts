@@ -58,6 +58,18 @@ describe('what a manifest needs', () => {
     );
   });
 
+  test('a table as the source is to be read, and nothing else of where it stands', () => {
+    const tables = { databricks_audit: { table: 'system.access.audit' } };
+    const { grants: needed } = grantsOf(checkManifest({ engine, bronze: tables, ...all }, 'pipelines.json'));
+    expect(
+      needed.filter((g) => !g.name.startsWith('security')).map((g) => `${g.privilege} ON ${g.on} ${g.name}`),
+    ).toEqual([
+      'USE CATALOG ON CATALOG system',
+      'USE SCHEMA ON SCHEMA system.access',
+      'SELECT ON TABLE system.access.audit',
+    ]);
+  });
+
   test('a hostile principal stays a name', () => {
     const [, ...statements] = grantStatements(
       grantsOf(checkManifest({ engine, bronze, ...all }, 'p.json')),

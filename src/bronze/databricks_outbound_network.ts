@@ -1,5 +1,5 @@
-import { coalesce, epochTime, isNotNull, isoTime, text, when } from '../sql/functions.ts';
-import { literal, sql } from '../sql/sql.ts';
+import { coalesce, epochTime, equals, isNotNull, isoTime, lower, text, when } from '../sql/functions.ts';
+import { literal } from '../sql/sql.ts';
 import { defineSource } from './source.ts';
 
 /** Rows of `system.access.outbound_network`: connections of serverless compute that a network policy denied, or would have. */
@@ -24,7 +24,7 @@ export const databricksOutboundNetwork = defineSource({
     uid: record.event_id,
     time: coalesce(isoTime(record.event_time), epochTime(record.event_time, 1)),
     service: coalesce(
-      sql<string>`upper(${record.destination_type})`,
+      when([[equals(lower(record.destination_type), 'dns'), literal('DNS')]], record.destination_type),
       when([[isNotNull(record.dns_event.domain_name), literal('DNS')]], literal('IP')),
     ),
     action: coalesce(record.access_type, literal('unknown')),

@@ -308,7 +308,7 @@ test('the hash of a definition changes with its SQL, its columns and the order o
   expect(hashOf({ ...table, columns: table.columns.slice(1) }, sql`SELECT ${1}`, sql`SELECT ${2}`)).not.toBe(one);
 });
 
-test('rows are kept for the session: in a table, in a view that Spark computes once, in a view', () => {
+test('rows are kept for the session: in a table, in a view that Spark computes once, in a table under a view', () => {
   expect([duckdb, spark, databricks].map((d) => d.keep('some', sql`SELECT 1 AS a`))).toEqual([
     ['CREATE OR REPLACE TEMP TABLE "some" AS\nSELECT 1 AS a'],
     [
@@ -316,11 +316,14 @@ test('rows are kept for the session: in a table, in a view that Spark computes o
       'CREATE OR REPLACE TEMPORARY VIEW `some` AS\nSELECT 1 AS a',
       "CACHE TABLE `some` OPTIONS ('storageLevel' 'DISK_ONLY')",
     ],
-    ['CREATE OR REPLACE TEMPORARY VIEW `some` AS\nSELECT 1 AS a'],
+    [
+      'CREATE OR REPLACE TABLE `pipeline`.`kept_some` USING DELTA AS\nSELECT 1 AS a',
+      'CREATE OR REPLACE TEMPORARY VIEW `some` AS SELECT * FROM `pipeline`.`kept_some`',
+    ],
   ]);
   expect([duckdb, spark, databricks].map((d) => d.drop('some'))).toEqual([
     ['DROP TABLE IF EXISTS "some"'],
     ['UNCACHE TABLE IF EXISTS `some`', 'DROP VIEW IF EXISTS `some`'],
-    ['DROP VIEW IF EXISTS `some`'],
+    ['DROP VIEW IF EXISTS `some`', 'DROP TABLE IF EXISTS `pipeline`.`kept_some`'],
   ]);
 });
