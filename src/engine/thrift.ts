@@ -5,7 +5,7 @@ import { DBSQLClient, DBSQLParameter } from '@databricks/sql';
 import type { RecordBatch, Schema } from 'apache-arrow';
 import { batchOf, bytesOf, schemaOf, type ThriftColumn, type ThriftField } from './columns.ts';
 import type { Values } from './engine.ts';
-import { askHttps } from './https.ts';
+import { askHttps, FrugalAgent, type HttpsRequest, Places } from './https.ts';
 import { batchesOfIpc, type Decompress, emptyBatch, schemaOfIpc } from './ipc.ts';
 import { HttpError, type Patience, type Persistence, persistently, retryAfterMillis } from './retry.ts';
 
@@ -129,7 +129,7 @@ async function explained(error: unknown): Promise<unknown> {
 
 /** Connections for what is asked beside the driver: they trust whom its own do, which is worked out once instead of for each. */
 const besides = (its: Awaited<ReturnType<Connection['getAgent']>>): Agent =>
-  new Agent({
+  new FrugalAgent({
     keepAlive: true,
     secureContext: createSecureContext(its instanceof Agent && its.options.ca ? { ca: its.options.ca } : {}),
   });
@@ -375,7 +375,7 @@ export class ThriftSession implements AsyncDisposable {
     let empty = true;
     for await (const page of this.#pages(result))
       for (const { batch, rowCount } of page.results?.arrowBatches ?? []) {
-        const bytes = await this.#plain(batch, lz4Compressed);
+        const bytes = this.#plain(batch, lz4Compressed);
         for (const rows of batchesOfIpc([arrowSchema, bytes], Number(rowCount))) {
           empty = false;
           yield rows;
@@ -389,17 +389,18 @@ export class ThriftSession implements AsyncDisposable {
     const { arrowSchema, lz4Compressed } = result.metadata;
     let at = 0;
     let schema: Schema | undefined;
+    const places = new Places();
+    const place = lz4Compressed ? (length: number) => places.take(length) : undefined;
     for (let renewed = -1; ; ) {
       try {
         const files = ahead(linksOf(this.#pages(result, at, renewed === at)), FILES_AHEAD, async (link, stop) => ({
           link,
-          bytes: await this.#plain(
-            await this.#download(link, result.signal ? AbortSignal.any([result.signal, stop]) : stop),
-            lz4Compressed,
-          ),
+          bytes: await this.#download(link, result.signal ? AbortSignal.any([result.signal, stop]) : stop, place),
         }));
         for await (const { link, bytes } of files) {
-          for (const rows of batchesOfIpc([bytes], Number(link.rowCount))) {
+          const plain = this.#plain(bytes, lz4Compressed);
+          if (place) places.give(bytes);
+          for (const rows of batchesOfIpc([plain], Number(link.rowCount))) {
             schema ??= rows.schema;
             yield rows;
           }
@@ -415,15 +416,15 @@ export class ThriftSession implements AsyncDisposable {
   }
 
   /** A file of a result; its link carries its own authority, so that no credentials go there. */
-  #download({ fileLink, httpHeaders = {} }: Link, signal: AbortSignal): Promise<Buffer> {
-    return persistently(() => askHttps({ url: fileLink, headers: httpHeaders, agent: this.#agent, signal }), {
+  #download({ fileLink, httpHeaders = {} }: Link, signal: AbortSignal, place: HttpsRequest['place']): Promise<Buffer> {
+    return persistently(() => askHttps({ url: fileLink, headers: httpHeaders, agent: this.#agent, signal, place }), {
       repeatable: true,
       waits: this.#waits,
       signal,
     });
   }
 
-  async #plain(bytes: Uint8Array, compressed: boolean | undefined): Promise<Uint8Array> {
+  #plain(bytes: Uint8Array, compressed: boolean | undefined): Uint8Array {
     if (!compressed) return bytes;
     if (!this.#protocol.decompress) throw new ThriftError('the server compressed what it was asked not to', undefined);
     return this.#protocol.decompress(bytes);

@@ -90,6 +90,7 @@ export interface Ran {
 const CLIENT = { id: 'a1b2c3d4-0000-4000-8000-000000000000', secret: 'dose-of-a-test' };
 const PATH = '/sql/1.0/warehouses/0123456789abcdef';
 const DAY = 86_400_000;
+const KEY = { 'x-key': 'of-the-link' };
 
 interface Operation {
   readonly ran: Ran;
@@ -197,6 +198,14 @@ export class Warehouse implements AsyncDisposable {
     this.#answers.unshift(answer);
   }
 
+  /** Where the files of results lie, and what to send along to get them. */
+  get files(): { readonly urls: readonly string[]; readonly headers: Readonly<Record<string, string>> } {
+    return {
+      urls: [...this.#links.keys()].map((path) => `https://localhost:${this.#filePort}${path}`),
+      headers: KEY,
+    };
+  }
+
   /** Ends the life of every OAuth token. */
   expire(): void {
     this.#tokens.clear();
@@ -290,7 +299,7 @@ export class Warehouse implements AsyncDisposable {
   async #file(request: IncomingMessage, response: ServerResponse): Promise<void> {
     if (this.#faulty('file', response)) return;
     const found = this.#links.get(request.url ?? '');
-    if (request.headers.authorization !== undefined || request.headers['x-key'] !== 'of-the-link' || !found)
+    if (request.headers.authorization !== undefined || request.headers['x-key'] !== KEY['x-key'] || !found)
       return void response.writeHead(403).end();
     const sent = await this.#sent(found.at(-1)?.bytes ?? new Uint8Array(), () =>
       Buffer.concat(found.map((piece) => piece.bytes)),
@@ -525,7 +534,7 @@ export class Warehouse implements AsyncDisposable {
         startRowOffset: at,
         rowCount: piece.rows,
         bytesNum: piece.bytes.length,
-        httpHeaders: { 'x-key': 'of-the-link' },
+        httpHeaders: KEY,
       };
       at += piece.rows;
       return link;
