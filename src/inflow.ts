@@ -2,6 +2,7 @@ import { decodeBytes } from './bronze/decode.ts';
 import type { Expectation } from './bronze/expectations.ts';
 import { flowNames } from './bronze/sniff.ts';
 import { arrivedOf, readDecoded, readTable, readTexts } from './bronze/texts.ts';
+import { EngineError, messageOf } from './errors.ts';
 import { failed, note } from './ingest.ts';
 import { accounted, type ByFile, counts, refuseBatch, taken, unmetBy } from './intake.ts';
 import type { Journal, StageResult } from './journal.ts';
@@ -228,17 +229,7 @@ export async function inflowFiles(
     done += files;
     journal.tell({ kind: 'progress', name: stage.name, done });
   };
-  for (const batch of batches(fresh, size)) {
-    await taker.take({
-      entries: batch,
-      read: async (steps) => {
-        await journal.execute(steps.read(readTexts(source, textsOf(arrived, batch), header)));
-        await decodeOdd(steps, batch);
-      },
-      leaves: batch.some((file) => refusedBefore.has(file.path)),
-    });
-    progress(batch.length);
-  }
+  for (const batch of batches(fresh, size)) await takeIn(batch);
   // A copy is one only once what it is a copy of is there.
   await note(
     journal,
@@ -250,6 +241,32 @@ export async function inflowFiles(
   if (replay) {
     const there = new Set(listed.map((file) => file.path));
     for (const path of refusedBefore) if (!there.has(path)) await storedAgain(journal, inflow, taker, path);
+  }
+
+  /** Takes in a batch; where the engine refuses what stands in it, looks for the file that is to blame. */
+  async function takeIn(batch: readonly ArrivedFile[]): Promise<void> {
+    try {
+      await taker.take({
+        entries: batch,
+        read: async (steps) => {
+          await journal.execute(steps.read(readTexts(source, textsOf(arrived, batch), header)));
+          await decodeOdd(steps, batch);
+        },
+        leaves: batch.some((file) => refusedBefore.has(file.path)),
+      });
+      progress(batch.length);
+    } catch (error) {
+      if (!(error instanceof EngineError && error.ofData)) throw error;
+      const [one, ...others] = batch;
+      if (one && others.length === 0) {
+        await note(journal, stage, [failed(journal, one, messageOf(error))]);
+        progress(1);
+        return;
+      }
+      const half = Math.ceil(batch.length / 2);
+      await takeIn(batch.slice(0, half));
+      await takeIn(batch.slice(half));
+    }
   }
 
   /** Reads what Spark's parser refuses by way of the decoder, which finds the good records beside the bad. */

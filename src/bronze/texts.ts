@@ -136,14 +136,13 @@ const namesOf = (line: Sql): Sql => sql`split(${underscored(line)}, ' ')`;
 
 /** (file, position, line, reason, names) of the lines of plain texts; a header holds for what follows it. */
 function linesOfTexts(files: Sql, header: readonly string[]): Sql {
-  const lines = sql`transform(split(body, '\\n'), l -> trim(BOTH ${BLANKS} FROM l))`;
+  const lines = sql`filter(transform(split(body, '\\n'), l -> trim(BOTH ${BLANKS} FROM l)), l -> l <> '')`;
   return sql`SELECT file, position, line, CAST(NULL AS STRING) AS reason,
     coalesce(${namesOf(sql`try_element_at(filter(headers, h -> h.at < at), -1).line`)}, array(${list(header)})) AS names FROM (
   SELECT file, headers, at, at + 1 - size(filter(headers, h -> h.at <= at)) AS position, line FROM (
     SELECT file, headers, posexplode(lines) AS (at, line) FROM (
       SELECT file, lines, filter(transform(lines, (l, i) -> named_struct('at', i, 'line', l)), h -> ${isHeader(sql`h.line`)}) AS headers
-      FROM (SELECT file, ${lines} AS lines FROM (${files}) AS texts) AS split) AS headed) AS numbered
-  WHERE line <> '') AS plain WHERE NOT coalesce(${isHeader(sql`line`)}, FALSE)`;
+      FROM (SELECT file, ${lines} AS lines FROM (${files}) AS texts) AS split) AS headed) AS numbered) AS plain WHERE NOT coalesce(${isHeader(sql`line`)}, FALSE)`;
 }
 
 /** The text lines inside JSON: messages of a log shipper such as CloudWatch, or objects with a member for each field. */

@@ -125,7 +125,7 @@ const event = (id: string, more: object = {}) => ({
 });
 const lines = (...events: object[]): string => events.map((one) => `${JSON.stringify(one)}\n`).join('');
 const flow = (n: number) =>
-  `2 123456789012 eni-0a1b2c3d4e5f60718 198.51.100.${n} 10.0.0.1 44${n} 443 6 10 840 179387${n} 179388${n} ACCEPT OK`;
+  `2 123456789012 eni-0a1b2c3d4e5f60718 198.51.100.${n} 10.0.0.1 44${n} 443 6 10 840 179387620${n} 179387626${n} ACCEPT OK`;
 const HEADER =
   'version account-id interface-id srcaddr dstaddr srcport dstport protocol packets bytes start end action log-status';
 
@@ -194,8 +194,8 @@ onSpark('odd files on Databricks', () => {
     await lakes.same('pipeline.quarantine');
     await lakes.same('pipeline.shapes');
     expect(await positions()).toEqual([
-      'cloudtrail broken.json malformed JSON',
-      'cloudtrail cut.json malformed JSON: truncated',
+      expect.stringMatching(/^cloudtrail broken.json /),
+      'cloudtrail cut.json truncated',
       'vpc_flow headed.log.gz 3 fields, the header has 14',
     ]);
   });
@@ -228,7 +228,7 @@ onSpark('odd files on Databricks', () => {
     const { found } = await settled({ replay: true });
     expect(found.stages.filter((s) => s.rows_out > 0)).toEqual([]);
     expect(await positions()).toEqual([
-      'cloudtrail cut.json malformed JSON: truncated',
+      'cloudtrail cut.json truncated',
       'vpc_flow headed.log.gz 3 fields, the header has 14',
     ]);
   });

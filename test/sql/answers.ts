@@ -303,6 +303,9 @@ export const alike: readonly Answers[] = [
     ['0.0005', 1n],
     ['1.0005', 1001n],
     ['0.12345678901234567890', 123n],
+    ['1.2E7', 12_000_000_000n],
+    ['5.0E-4', 1n],
+    ...all(['1.0E9', '1E7', '12.0E7'], null),
   ]),
   each('isoTime reads offsets', isoTime(x), [
     ['2026-01-01T00:00:00Z', millis('2026-01-01T00:00:00Z')],

@@ -179,8 +179,8 @@ export const textsOf = (value: Sql<string>, otherwise: Sql<string>): Sql<readonl
     return sql`CASE WHEN ${f.size(said)} > 0 THEN ${said} ELSE ${f.list([otherwise])} END`;
   });
 
-const SECONDS = '^[0-9]{1,9}([.][0-9]+)?$';
-/** Milliseconds of a number of seconds with decimals. */
+const SECONDS = '^([0-9]{1,9}([.][0-9]+)?|[0-9][.][0-9]+E(-[0-9]{1,2}|[78]))$';
+/** Milliseconds of a number of seconds with decimals; Spark writes those of JSON below a thousandth and from ten million on with an exponent. */
 export const secondsAsMillis = (value: Sql<string>): Sql<bigint> =>
   call((f) =>
     f.cast(
