@@ -106,6 +106,13 @@ common(verb('plan', 'what a run would do and why; writes nothing', `${npm} plan 
     await planVerb(options);
   });
 
+common(verb('compile', 'write the SQL of a target to files; nothing runs', `${npm} compile --target prod --out prod`))
+  .requiredOption('--out <folder>', 'the folder; for Databricks it becomes a bundle with a job')
+  .action(async (options: Common & { out: string }) => {
+    const { compileVerb } = await import('./verbs/compile.ts');
+    await compileVerb(options);
+  });
+
 common(
   verb(
     'quarantine',

@@ -1,6 +1,7 @@
 import { existsSync } from 'node:fs';
 import { resolve } from 'node:path';
 import type { RecordBatch } from 'apache-arrow';
+import { type CompiledFile, compiled } from './compile.ts';
 import type { Diagnosis } from './doctor.ts';
 import { openDuckDB } from './engine/duckdb.ts';
 import type { Engine, Values } from './engine/engine.ts';
@@ -13,6 +14,7 @@ import { type Quarantined, type QuarantineFilter, quarantineOf } from './quarant
 import { type RunOptions, type RunResult, run } from './run.ts';
 import { type Status, statusOf } from './status.ts';
 
+export type { CompiledFile } from './compile.ts';
 export type { Check, Diagnosis } from './doctor.ts';
 export type { Values } from './engine/engine.ts';
 export { BusyError, EngineError, UserError } from './errors.ts';
@@ -114,6 +116,12 @@ export async function grants(
   const named = engine.type === 'databricks' && !engine.token ? (engine.clientId?.env ?? CLIENT_ID.env) : undefined;
   return { ...grantsOf(checked), principal: named === undefined ? undefined : process.env[named] };
 }
+
+/** The whole pipeline of a manifest as files, in the order in which they run; for Databricks as a bundle with a job. Nothing is connected to or written. */
+export const compile = async (
+  manifest: string | object,
+  options: Pick<OpenOptions, 'target'> = {},
+): Promise<CompiledFile[]> => compiled(await manifestOf(manifest, options.target));
 
 /** Opens the lakehouse of a manifest: a path of `pipelines.json`, or the manifest itself with paths relative to the working folder. */
 export async function open(manifest: string | object, options: OpenOptions = {}): Promise<Lakehouse> {

@@ -11,7 +11,7 @@ const LAYERS: readonly (readonly [RegExp, string])[] = [
   [/^src\/verbs\//, 'cli'],
   [/^src\/index\.ts$/, 'index'],
   [
-    /^src\/(run|planned|status|ingest|inflow|intake|place|landing|scratch|journal|judge|ledger|poison|quarantine|grants|doctor)\.ts$/,
+    /^src\/(run|planned|status|ingest|inflow|intake|place|landing|scratch|journal|judge|ledger|poison|quarantine|grants|doctor|declared|compile|job)\.ts$/,
     'run',
   ],
   [/^src\/(plan|carried|streamed)\.ts$/, 'plan'],
