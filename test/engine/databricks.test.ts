@@ -387,3 +387,39 @@ test('the driver is pinned: its calls are used beneath its own rows', async () =
   const { dependencies } = JSON.parse(await readFile(new URL('../../package.json', import.meta.url), 'utf8'));
   expect(dependencies['@databricks/sql']).toBe('2.1.0');
 });
+
+describe('a catalog that is missing', () => {
+  const missing = {
+    refuses:
+      "org.apache.hive.service.cli.HiveSQLException: [NO_SUCH_CATALOG_EXCEPTION] Catalog 'security' was not found",
+    sqlState: '42704',
+  };
+
+  test('is made, and the session goes on in it, where that is asked for', async () => {
+    await using stand = await Warehouse.start();
+    stand.answer({ pattern: /^(CREATE|USE) CATALOG/, sql: 'SELECT 1 AS done' });
+    stand.fail('OpenSession', missing);
+    await using _ = await openDatabricks(optionsOf(stand, { makeCatalog: true }));
+    expect(stand.statements.map(({ statement }) => statement)).toEqual([
+      'CREATE CATALOG IF NOT EXISTS `security`',
+      'USE CATALOG `security`',
+    ]);
+  });
+
+  test('is a mistake that says who can make it, where that is refused', async () => {
+    await using stand = await Warehouse.start();
+    stand.fail('OpenSession', missing);
+    stand.fail('ExecuteStatement', { refuses: 'PERMISSION_DENIED: User does not have CREATE CATALOG on Metastore' });
+    await expect(openDatabricks(optionsOf(stand, { makeCatalog: true }))).rejects.toThrow(
+      /There is no catalog security, and it cannot be made: an admin runs CREATE CATALOG `security`.*PERMISSION_DENIED/s,
+    );
+    expect(stand.asked('CloseSession')).toBe(1);
+  });
+
+  test('is a mistake for who only reads', async () => {
+    await using stand = await Warehouse.start();
+    stand.fail('OpenSession', missing);
+    await expect(openDatabricks(optionsOf(stand))).rejects.toThrow(/Catalog 'security' was not found/);
+    expect(stand.statements).toEqual([]);
+  });
+});
