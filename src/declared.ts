@@ -190,7 +190,7 @@ function bronzeStep(
   const typed = kept.map(({ name, type }) =>
     call((f) => sql`${f.cast(identifier(name), type)} AS ${identifier(name)}`),
   );
-  const select = sql`SELECT ${join(typed, sql`, `)}, ${fault} AS fault FROM (\n${judged}\n) AS records WHERE NOT coalesce(startswith(fault, ${IGNORED}), FALSE)`;
+  const select = sql`SELECT ${join(typed, sql`, `)}, ${fault} AS fault FROM (\n${judged}\n) AS records`;
   const constraints = expected.flatMap(({ name, holds, otherwise, reason, settled }): Constraint[] => {
     if (otherwise === 'warn')
       return settled ? [] : [{ name, otherwise, holds: sql`fault IS NOT NULL OR coalesce(${holds}, FALSE)` }];
@@ -248,7 +248,7 @@ const quarantined = (sources: readonly SourceStep[]): Sql =>
   union(
     sources.flatMap(({ stage, arrived }) => [
       sql`SELECT ${literal(stage.source.source)} AS source, file, position, fault AS reason, left(coalesce(raw, 'null'), 65536) AS text
-FROM ${stage.source} WHERE fault IS NOT NULL`,
+FROM ${stage.source} WHERE fault IS NOT NULL AND NOT startswith(fault, ${IGNORED})`,
       ...arrived.map(
         ({ files, listing }) =>
           sql`SELECT ${literal(stage.source.source)} AS source, l.path AS file, CAST(NULL AS BIGINT) AS position, ${literal(UNREAD)} AS reason, CAST(NULL AS STRING) AS text
