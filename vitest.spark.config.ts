@@ -1,4 +1,16 @@
 import { defineConfig } from 'vitest/config';
+import { BaseSequencer, type TestSpecification } from 'vitest/node';
+
+/** What says most comes first, should the time run out. */
+const ORDER = ['parity', 'databricks', 'pipelines', 'functions', 'pieces', 'bundle', 'engine', 'doctor', 'binds'];
+
+class Ordered extends BaseSequencer {
+  override async sort(files: TestSpecification[]): Promise<TestSpecification[]> {
+    const place = ({ moduleId }: TestSpecification): number =>
+      ORDER.findIndex((name) => moduleId.endsWith(`/${name}.spark.ts`));
+    return [...files].sort((a, b) => place(a) - place(b));
+  }
+}
 
 /** Tests on a real Spark: one server for all of them, one file at a time. */
 export default defineConfig({
@@ -6,6 +18,7 @@ export default defineConfig({
     include: ['test/spark/**/*.spark.ts'],
     globalSetup: 'test/spark/setup.ts',
     fileParallelism: false,
+    sequence: { sequencer: Ordered },
     testTimeout: 900_000,
     hookTimeout: 1_800_000,
   },

@@ -69,8 +69,8 @@ onSpark('the statements of Databricks, over the samples', () => {
     vpc_flow: { path: `${root}/vpc_flow/**/*.log.gz` },
   });
   const stages = {
-    silver: 'all',
-    gold: { detections: ['failed_sign_in_burst', 'port_scan', 'cloudtrail_stopped'], summaries: 'all' },
+    silver: ['authentication', 'api_activity', 'detection_finding', 'network_activity'],
+    gold: { detections: ['failed_sign_in_burst', 'port_scan'], summaries: 'all' },
   };
   let lakes: Awaited<ReturnType<typeof both>>;
   beforeAll(async () => {
