@@ -9,7 +9,19 @@ import { open } from '../src/index.ts';
 import { command, type Done } from './given/command.ts';
 import { folder, manifest, nothingOfGold, write } from './given/lakehouse.ts';
 
-const VERBS = ['run', 'plan', 'quarantine', 'status', 'query', 'export', 'validate', 'doctor', 'grants', 'generate'];
+const VERBS = [
+  'run',
+  'plan',
+  'compile',
+  'quarantine',
+  'status',
+  'query',
+  'export',
+  'validate',
+  'doctor',
+  'grants',
+  'generate',
+];
 
 const HOSTILE = 'ana\u001b[31m\u202e<b>\u0007';
 const signIn = (eventID: string, more: object = {}): object => ({
