@@ -119,6 +119,8 @@ class Run {
   /** Stages of findings and summaries that are done, with the change up to which they have seen, and since when they wait to be noted. */
   readonly #done: { readonly stage: RangeStage; readonly position: number }[] = [];
   #noted = performance.now();
+  /** Whether rows of findings or of a summary are kept. */
+  #keptFresh = false;
   /** How many rows of a relation a condition takes. */
   readonly #counted = new Map<string, number>();
   #definitions = new Map<string, string>();
@@ -169,6 +171,7 @@ class Run {
     await this.#rangeTables();
     await this.#loadChanges();
     for (const stage of this.#pipeline.ranges) await this.#range(stage);
+    if (this.#keptFresh) await this.#journal.execute(this.#engine.dialect.drop(FRESH));
     await this.#note();
     for (const stage of this.#pipeline.views) await this.#view(stage);
     await this.#journal.close();
@@ -454,6 +457,7 @@ class Run {
       await this.#journal.changing(async (change) => {
         if (read) this.#newest.set(stage.name, change);
         await this.#journal.execute(dialect.keep(FRESH, rangeRows(stage, ranges, dialect)));
+        this.#keptFresh = true;
         result.rows_in = await this.#inputRows(stage, ranges);
         const { made, there } = await this.#compare(stage, own);
         result.rows_out = made;
