@@ -4,7 +4,7 @@ import { type RecordBatch, Schema } from 'apache-arrow';
 import { recordBatches } from '../src/engine/arrow.ts';
 import { databricksOptions, openDatabricks } from '../src/engine/databricks.ts';
 import { batchesOfIpc } from '../src/engine/ipc.ts';
-import { elsewhere, tableOf, type Used } from '../test/warehouse/elsewhere.ts';
+import { elsewhere, figuresOf, tableOf, type Used } from '../test/warehouse/elsewhere.ts';
 import { batchMessage, remoteSchema, schemaMessage } from '../test/warehouse/ipc.ts';
 import type { WarehouseOptions } from '../test/warehouse/warehouse.ts';
 
@@ -23,10 +23,10 @@ const WAYS: Readonly<Record<string, WarehouseOptions>> = {
 const touched = (batch: RecordBatch): number => batch.data.children.reduce((sum, child) => sum + child.byteLength, 0);
 
 /** How fast the bytes of a result become batches, the network left aside: fields, names and types are read anew for each piece. */
-async function fromBytes(): Promise<number> {
+async function fromBytes(table: string): Promise<number> {
   const instance = await DuckDBInstance.create();
   const connection = await instance.connect();
-  await connection.run(tableOf(KEPT));
+  await connection.run(table);
   const found: RecordBatch[] = [];
   for await (const batch of recordBatches(await connection.stream('SELECT * FROM events'))) found.push(batch);
   const schema = remoteSchema(found[0]?.schema ?? new Schema());
@@ -46,11 +46,19 @@ const seconds = ({ user, system }: Used, since: Used): number => (user + system 
 const megabytes = (n: number): string => `${(n / (1 << 20)).toFixed(0)} MB`;
 const million = (n: number): string => `${(n / 1e6).toFixed(2)} M`;
 
+/** Events have four columns of text; figures have none. */
+const TABLES: Readonly<Record<string, string>> = { events: tableOf(KEPT), figures: figuresOf(KEPT) };
+
 console.log(`${million(ROWS)} rows × 10 columns, ${cpus().length} x ${cpus()[0]?.model}`);
-console.log(`IPC bytes to batches: ${million(await fromBytes())} rows/s`);
-const ways = Object.entries(WAYS).filter(([name]) => process.argv[3] === undefined || name === process.argv[3]);
-for (const [name, options] of ways) {
-  using stand = await elsewhere(options, tableOf(KEPT), ROWS / KEPT);
+for (const [kind, table] of Object.entries(TABLES))
+  console.log(`IPC bytes of ${kind} to batches: ${million(await fromBytes(table))} rows/s`);
+const ways = Object.entries(TABLES)
+  .flatMap(([kind, table]) =>
+    Object.entries(WAYS).map(([way, options]) => ({ name: `${kind}, ${way}`, table, options })),
+  )
+  .filter(({ name }) => name.includes(process.argv[3] ?? ''));
+for (const { name, table, options } of ways) {
+  using stand = await elsewhere(options, table, ROWS / KEPT);
   Object.assign(process.env, stand.environment);
   await using engine = await openDatabricks(databricksOptions(stand.engine, '.'));
   const before = process.memoryUsage.rss();

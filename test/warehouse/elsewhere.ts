@@ -17,6 +17,14 @@ export const tableOf = (rows: number): string => `CREATE TABLE events AS SELECT
   'arn:aws:iam::123456789012:role/service/' || (i % 900) AS resource
 FROM range(${rows}) t(i)`;
 
+/** A table of ten columns without text, as the figures of a summary by the hour are. */
+export const figuresOf = (rows: number): string => `CREATE TABLE events AS SELECT
+  TIMESTAMP '2026-01-01' + to_hours((i // 5000)::INTEGER) AS hour,
+  (i % 40)::INTEGER AS account, (i % 900)::INTEGER AS interface, (i % 2)::INTEGER AS direction, (i % 3)::INTEGER AS action,
+  (CASE WHEN i % 9 = 0 THEN 17 ELSE 6 END)::INTEGER AS protocol, (CASE WHEN i % 5 = 0 THEN NULL ELSE 443 END)::INTEGER AS port,
+  CAST(hash(i) % 1000 AS INTEGER) AS flows, CAST(hash(i + 1) % 1000000 AS BIGINT) AS bytes, (i % 100)::INTEGER AS sources
+FROM range(${rows}) t(i)`;
+
 /** What a process has used of the processor, in microseconds. */
 export interface Used {
   readonly user: number;
