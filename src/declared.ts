@@ -69,6 +69,7 @@ const pointTo = (name: string, filled: Relation): string => databricks.createVie
 export function declared(manifest: Manifest): Step[] {
   const pipeline = pipelineOf(manifest);
   const filled = new Map<string, Relation>();
+  const unfed = new Set<string>();
   const resolve = (one: Relation): Sql | undefined => {
     const table = filled.get(one.name);
     return table && identifier(...table.name.split('.'));
@@ -96,12 +97,15 @@ export function declared(manifest: Manifest): Step[] {
       name: stepOf(stage),
       about,
       statements: [...made, pointTo(stage.name, table)],
-      after: [...new Set(stage.inputs.filter((input) => filled.has(input.name)).map(stepOf))],
+      after: [...new Set(stage.inputs.filter((input) => filled.has(input.name) || unfed.has(input.name)).map(stepOf))],
     };
   };
-  const silver = pipeline.silver.map((stage) =>
-    view(stage, `OCSF events of the class ${stage.class}`, silverRows(stage)),
-  );
+  const silver = pipeline.silver.map((stage): Step => {
+    const about = `OCSF events of the class ${stage.class}`;
+    if (stage.feeds.length > 0) return view(stage, about, silverRows(stage));
+    unfed.add(stage.name);
+    return { name: stepOf(stage), about, statements: [emptyView(stage.table)], after: [PREPARED] };
+  });
   const { findingRules, others } = rulesOf(pipeline);
   const rollUps = others.map((stage) => view(stage, 'A roll-up by hour', stage.select));
   const found = {
@@ -257,7 +261,7 @@ FROM ${listing} AS l ANTI JOIN ${files} AS f ON f.path = l.path AND f.mtime >= l
     ]),
   );
 
-/** What views read though the manifest leaves it out. */
+/** What others read though nothing fills it. */
 function emptyView(table: Table): string {
   const nothing = table.columns.map(({ name, type }) =>
     call((f) => sql`${f.cast(sql`NULL`, type)} AS ${identifier(name)}`),

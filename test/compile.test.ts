@@ -122,14 +122,15 @@ describe('for Databricks', () => {
     expect(files).toEqual(whole.slice(2).map(({ path }) => path));
   });
 
-  test('a task comes after all that its statements read, in a graph without a circle', () => {
+  /** Fails unless each task comes after all that its statements read; gives the tasks before each. */
+  const inOrder = (files: readonly CompiledFile[]): Map<string, Set<string>> => {
     const before = new Map<string, Set<string>>();
     const makers = new Map<string, string>();
-    for (const { task_key, depends_on = [], sql_task } of tasksOf(whole)) {
+    for (const { task_key, depends_on = [], sql_task } of tasksOf(files)) {
       const direct = depends_on.map((one) => one.task_key);
       for (const one of direct) expect([...before.keys()], task_key).toContain(one);
       before.set(task_key, new Set([...direct, ...direct.flatMap((one) => [...(before.get(one) ?? [])])]));
-      const content = contentOf(whole, sql_task.file.path.replace('../', ''));
+      const content = contentOf(files, sql_task.file.path.replace('../', ''));
       for (const name of made(content)) makers.set(name, task_key);
       for (const [name] of content.matchAll(/`(?:bronze|silver|gold|pipeline)`\.`\w+`/g)) {
         const maker = makers.get(name);
@@ -137,7 +138,11 @@ describe('for Databricks', () => {
         if (maker !== task_key) expect([...(before.get(task_key) ?? [])], name).toContain(maker);
       }
     }
-    expect(before.get('views')).toContain('bronze_cloudtrail');
+    return before;
+  };
+
+  test('a task comes after all that its statements read, in a graph without a circle', () => {
+    expect(inOrder(whole).get('views')).toContain('bronze_cloudtrail');
   });
 
   test('every file says who wrote it, and works in the catalog of the job', () => {
@@ -246,6 +251,17 @@ describe('for Databricks', () => {
     ]);
     expect(contentOf(few, '_views.sql')).toMatch(/CREATE OR REPLACE VIEW `gold`\.`findings` AS\nSELECT CAST\(NULL AS/);
     expect(made(contentOf(few, '_views.sql'))).toContain('`silver`.`sightings`');
+  });
+
+  test('a class that no source feeds is there, and empty', () => {
+    const few = of({ bronze: { cloudtrail: remote.cloudtrail } });
+    expect(statementsOf(contentOf(few, '_silver_dns_activity.sql')).slice(1)).toEqual([
+      expect.stringMatching(
+        /^CREATE OR REPLACE VIEW `silver`\.`dns_activity` AS\nSELECT CAST\(NULL AS .* WHERE FALSE$/,
+      ),
+    ]);
+    for (const { content } of few) expect(content).not.toMatch(/\(\s*\)\s+SELECT|UNION ALL\s*;/);
+    inOrder(few);
   });
 
   test('a place on this machine is no place for a warehouse', () => {
