@@ -42,26 +42,28 @@ const onlyIn = (these: readonly string[], those: readonly string[]): string[] =>
 /** What no two runs have in common. */
 const OF_THE_RUN = ['batch', 'run_id', 'ingested_at', 'quarantined_at'];
 
-/** Every row of a table without what hangs on the run, and without `leftOut`, in no particular order. */
-async function rowsOf(lake: Lakehouse, table: string, leftOut: readonly string[]): Promise<string[]> {
-  const lines = await linesOf(lake.query(`SELECT * FROM ${table}`));
-  return lines
+/** Rows as JSON without some columns, in no particular order. */
+const rowsOf = (lines: readonly string[], leftOut: readonly string[]): string[] =>
+  lines
     .map((line) => {
       const row = Object.entries(parseJson(line) as Record<string, unknown>);
       return JSON.stringify(canonical(Object.fromEntries(row.filter(([name]) => !leftOut.includes(name)))));
     })
     .sort();
-}
 
-/** Fails unless two lakehouses have the same rows in a table; gives how many. */
-export async function sameRows(
-  expected: Lakehouse,
-  found: Lakehouse,
+/** Every row of a table as a line of JSON. */
+export const linesIn = (lake: Lakehouse, table: string): Promise<string[]> =>
+  linesOf(lake.query(`SELECT * FROM ${table}`));
+
+/** Fails unless two lists of rows as JSON are the same, but for what hangs on the run and for `leftOut`; gives how many there are. */
+export function sameLines(
   table: string,
+  expected: readonly string[],
+  found: readonly string[],
   leftOut: readonly string[] = [],
-): Promise<number> {
+): number {
   const out = [...OF_THE_RUN, ...leftOut];
-  const [these, those] = [await rowsOf(expected, table, out), await rowsOf(found, table, out)];
+  const [these, those] = [rowsOf(expected, out), rowsOf(found, out)];
   const [missing, more] = [onlyIn(these, those), onlyIn(those, these)];
   expect({ table, rows: those.length, rowsThatDiffer: more.length, for: more.slice(0, 5) }).toEqual({
     table,
@@ -71,3 +73,11 @@ export async function sameRows(
   });
   return these.length;
 }
+
+/** Fails unless two lakehouses have the same rows in a table; gives how many. */
+export const sameRows = async (
+  expected: Lakehouse,
+  found: Lakehouse,
+  table: string,
+  leftOut: readonly string[] = [],
+): Promise<number> => sameLines(table, await linesIn(expected, table), await linesIn(found, table), leftOut);

@@ -14,9 +14,9 @@ export const where = (): SparkOptions => {
 /** The second since 1970 after which no group of tests begins any more; none where nothing is said. */
 const until = Number(process.env.SPARK_TESTS_UNTIL ?? Number.POSITIVE_INFINITY);
 
-/** A group of tests that is skipped, with the reason in its name, where there is no Spark or no time left. */
-export const onSpark = (name: string, tests: () => void): void => {
-  const why = Date.now() / 1000 > until ? 'the time given by SPARK_TESTS_UNTIL is over' : reason;
+/** A group of tests that is skipped, with the reason in its name, where there is no Spark or no time left; `seconds` is what it may take beyond the others. */
+export const onSpark = (name: string, tests: () => void, seconds = 0): void => {
+  const why = Date.now() / 1000 + seconds > until ? 'the time given by SPARK_TESTS_UNTIL is over' : reason;
   if (address && why === reason) describe(name, tests);
   else describe.skip(`${name} (skipped: ${why})`, tests);
 };
