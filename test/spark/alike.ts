@@ -14,7 +14,10 @@ function inner(text: string): unknown {
   }
 }
 
-/** A value with its keys in order, without NULL members, and fractions to ten digits. */
+const nothing = (value: unknown): boolean =>
+  value === null || (typeof value === 'object' && !Array.isArray(value) && Object.keys(value).length === 0);
+
+/** A value with its keys in order, without members that are NULL or have only such members, and fractions to ten digits. */
 function canonical(value: unknown): unknown {
   if (Array.isArray(value)) return value.map(canonical);
   if (typeof value === 'string') return /^[[{]/.test(value) ? inner(value) : value;
@@ -23,9 +26,9 @@ function canonical(value: unknown): unknown {
   if (typeof value !== 'object' || value === null) return value;
   return Object.fromEntries(
     Object.entries(value)
-      .filter(([, v]) => v !== null)
-      .sort(([a], [b]) => (a < b ? -1 : 1))
-      .map(([k, v]) => [k, canonical(v)]),
+      .map(([k, v]): [string, unknown] => [k, canonical(v)])
+      .filter(([, v]) => !nothing(v))
+      .sort(([a], [b]) => (a < b ? -1 : 1)),
   );
 }
 
