@@ -26,6 +26,10 @@ const at = (root: string): object => ({
 const warehouse = { type: 'databricks', host: 'localhost', path: '/sql/1.0/warehouses/x', catalog: 'security' };
 const duckdb = { type: 'duckdb', path: ':memory:', threads: 2 };
 
+/** Only the decoder of a run says where a text stops being JSON. */
+const withoutPlace = (line: string): string =>
+  line.replace(/"reason":"malformed JSON: (?:[^"\\]|\\.)*"/, '"reason":"malformed JSON"');
+
 async function filesOf(source: string): Promise<string[]> {
   const all = await readdir(join(samples, source), { recursive: true, withFileTypes: true });
   return all.filter((entry) => entry.isFile()).map((entry) => relative(samples, join(entry.parentPath, entry.name)));
@@ -68,7 +72,8 @@ async function lakehouse(silver: 'all' | readonly string[]) {
       await using duck = await open(parts(duckdb, logs));
       await duck.run();
       for (const table of tables) {
-        const rows = sameLines(table, await linesIn(duck, table), await found.rows(table), ['file', 'shape']);
+        const expected = (await linesIn(duck, table)).map(withoutPlace);
+        const rows = sameLines(table, expected, await found.rows(table), ['file', 'shape']);
         process.stderr.write(`${table}: ${rows} rows\n`);
       }
       return found.added;
