@@ -110,6 +110,10 @@ function settings(options: ServerOptions, port: number, tls: { store: string; pa
   const all: Record<string, string> = {
     'spark.master': `local[${options.threads ?? '*'}]`,
     'spark.driver.memory': options.memory ?? '2g',
+    // Statements are many and their plans large: most of the memory is garbage soon, and each plan brings code of its own.
+    'spark.driver.extraJavaOptions': '-XX:+UseParallelGC -XX:ReservedCodeCacheSize=512m',
+    'spark.sql.maxPlanStringLength': '1000',
+    'spark.sql.codegen.cache.maxEntries': '1000',
     'spark.jars.packages': deltaPackage,
     // Spark has both; where a local Maven folder holds their POMs without the JARs, Ivy would give up.
     'spark.jars.excludes': 'org.slf4j:slf4j-api,org.xerial.snappy:snappy-java',
@@ -127,7 +131,7 @@ function settings(options: ServerOptions, port: number, tls: { store: string; pa
     'spark.sql.session.timeZone': 'UTC',
     'spark.sql.ansi.enabled': 'true',
     'spark.sql.shuffle.partitions': '4',
-    'spark.databricks.delta.snapshotPartitions': '2',
+    'spark.databricks.delta.snapshotPartitions': '1',
     [`${server}.transport.mode`]: 'http',
     [`${server}.thrift.bind.host`]: LOOPBACK,
     [`${server}.thrift.http.port`]: String(port),
