@@ -14,13 +14,20 @@ function inner(text: string): unknown {
   }
 }
 
+/** A number in a field of text: 1.0E300 on Spark, 1e+300 on DuckDB. */
+const EXPONENT = /^-?\d(?:\.\d+)?e[+-]?\d+$/i;
+const ofText = (text: string): unknown => {
+  if (/^[[{]/.test(text)) return inner(text);
+  return EXPONENT.test(text) ? { number: Number(text) } : text;
+};
+
 const nothing = (value: unknown): boolean =>
   value === null || (typeof value === 'object' && !Array.isArray(value) && Object.keys(value).length === 0);
 
 /** A value with its keys in order, without members that are NULL or have only such members, and fractions to ten digits. */
 function canonical(value: unknown): unknown {
   if (Array.isArray(value)) return value.map(canonical);
-  if (typeof value === 'string') return /^[[{]/.test(value) ? inner(value) : value;
+  if (typeof value === 'string') return ofText(value);
   if (typeof value === 'bigint') return `${value}n`;
   if (typeof value === 'number' || value instanceof Float) return Number(Number(value).toPrecision(DIGITS));
   if (typeof value !== 'object' || value === null) return value;

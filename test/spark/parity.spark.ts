@@ -1,5 +1,7 @@
 import { existsSync } from 'node:fs';
-import { join } from 'node:path';
+import { mkdir, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { parseJson } from '../../ocsf/json.ts';
@@ -7,6 +9,10 @@ import { validateEvent } from '../../ocsf/validate.ts';
 import { type Lakehouse, open } from '../../src/index.ts';
 import { pipelineOf, tablesOf } from '../../src/plan.ts';
 import { holdsEvents } from '../../src/silver/class.ts';
+import { records } from '../given/cloudtrail_records.ts';
+import { placed, record } from '../given/databricks_records.ts';
+import { mutatedFiles } from '../given/mutated.ts';
+import { into, out } from '../given/network_records.ts';
 import { linesOf } from '../given/rows.ts';
 import { sameRows } from './alike.ts';
 import { emptyCatalog, everything, manifestOf, onSpark, spark, sparkEngine } from './given.ts';
@@ -50,27 +56,53 @@ const others = {
   ),
 };
 
+/** Records of every class, and such as nobody documented. */
+const made = join(tmpdir(), `ocsf-medallion-parity-${process.pid}`);
+const MUTATED = 500;
+const lines = (values: readonly unknown[]): string => values.map((value) => `${JSON.stringify(value)}\n`).join('');
+async function makeFiles(): Promise<void> {
+  const mutated = mutatedFiles(MUTATED);
+  const files = {
+    'databricks_audit/classes.json': lines(placed.map(([service, action, params]) => record(service, action, params))),
+    'databricks_audit/mutated.json': mutated.databricks_audit,
+    'cloudtrail/classes.json': JSON.stringify({ Records: records }),
+    'cloudtrail/mutated.json': mutated.cloudtrail,
+    'vpc_flow/mutated.log': mutated.vpc_flow,
+    'databricks_inbound_network/classes.json': lines(into),
+    'databricks_outbound_network/classes.json': lines(out),
+  };
+  for (const [name, content] of Object.entries(files)) {
+    await mkdir(dirname(join(made, name)), { recursive: true });
+    await writeFile(join(made, name), content);
+  }
+}
+
 const withCorpora = existsSync(shared);
 const paths = (source: keyof typeof ours) => ({
-  path: [...ours[source], ...(withCorpora ? others[source] : [])],
+  path: [...ours[source], join(made, source, '*'), ...(withCorpora ? others[source] : [])],
   optional: true,
 });
 const bronze = {
   databricks_audit: paths('databricks_audit'),
   cloudtrail: paths('cloudtrail'),
   vpc_flow: paths('vpc_flow'),
+  databricks_inbound_network: { path: join(made, 'databricks_inbound_network/*') },
+  databricks_outbound_network: { path: join(made, 'databricks_outbound_network/*') },
 };
 const pipeline = pipelineOf(manifestOf(bronze));
 const tables = [...new Set(tablesOf(pipeline).map((table) => table.name))];
 const views = pipeline.views.map((view) => view.name);
 
-const of = withCorpora ? 'samples and the corpora' : `samples (skipped: the corpora, for there is no ${shared})`;
+const of = withCorpora
+  ? 'samples, records of every class, mutated records and the corpora'
+  : `samples, records of every class and mutated records (skipped: the corpora, for there is no ${shared})`;
 
 onSpark(`the whole pipeline on Spark and on DuckDB, over the ${of}`, () => {
   let duck: Lakehouse;
   let lake: Lakehouse;
   let first: Awaited<ReturnType<Lakehouse['run']>>;
   beforeAll(async () => {
+    await makeFiles();
     await emptyCatalog(await spark());
     duck = await open(everything({ type: 'duckdb', path: ':memory:', threads: 2 }, bronze));
     lake = await open(everything(sparkEngine(), bronze));
@@ -85,6 +117,7 @@ onSpark(`the whole pipeline on Spark and on DuckDB, over the ${of}`, () => {
   afterAll(async () => {
     await duck?.close();
     await lake?.close();
+    await rm(made, { recursive: true, force: true });
   });
 
   test.for([...tables, ...views, 'pipeline.quarantine'])('%s has the same rows', async (table) => {
