@@ -47,19 +47,24 @@ function onSparkAlone(statement: string, folder: string): string[] {
 /** A session on Spark that takes the SQL of Databricks, where names are found in any case; `folder` lies under `BUCKET`. */
 export async function openAsDatabricks(
   folder: string = fileURLToPath(new URL('../../samples', import.meta.url)),
-): Promise<Engine & { readonly ran: string[] }> {
+): Promise<Engine & { readonly ran: string[]; readonly asked: string[] }> {
   const session = await openSpark(where(), { 'spark.sql.caseSensitive': 'false' });
   const ran: string[] = [];
+  const asked: string[] = [];
   return {
     dialect: databricks,
     ran,
+    asked,
     execute: async (statement) => {
       ran.push(statement);
       let changed = 0;
       for (const one of onSparkAlone(statement, folder)) changed = await session.execute(one);
       return changed;
     },
-    query: (statement: string, values?: Values): AsyncIterable<RecordBatch> => session.query(statement, values),
+    query: (statement: string, values?: Values): AsyncIterable<RecordBatch> => {
+      asked.push(statement);
+      return session.query(statement, values);
+    },
     tables: () => session.tables(),
     schemas: () => session.schemas(),
     transaction: (work) => session.transaction(work),

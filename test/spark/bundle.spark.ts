@@ -21,7 +21,7 @@ const stopLogging = {
 const logs = { 'cloudtrail/one.json': JSON.stringify({ Records: [stopLogging] }) };
 const bronze = { cloudtrail: { path: 'cloudtrail/*.json' } };
 
-onSpark('the bundle', () => {
+onSpark('the bundle', 300, () => {
   beforeAll(async () => emptyCatalog(await spark()));
   afterAll(async () => emptyCatalog(await spark()));
 

@@ -2,7 +2,7 @@ import { expect, test } from 'vitest';
 import { doctor } from '../../src/index.ts';
 import { onSpark, where } from './given.ts';
 
-onSpark('doctor', () => {
+onSpark('doctor', 30, () => {
   test('finds versions, Delta, time zone and clock in order', async () => {
     const { ok, checks } = await doctor({
       engine: { type: 'spark', ...where() },

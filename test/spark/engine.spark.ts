@@ -41,7 +41,7 @@ const TYPES: readonly (readonly [name: string, onDuckDB: string, onSpark: string
 ];
 const select = (at: 1 | 2): string => `SELECT ${TYPES.map((t) => `${t[at]} AS ${t[0]}`).join(', ')}`;
 
-onSpark('the engine', () => {
+onSpark('the engine', 60, () => {
   test('gives the same Arrow schema and values as DuckDB, type by type', async () => {
     await using duck = await openDuckDB({ path: ':memory:', threads: 1 });
     const [expected, found] = [await batches(duck, select(1)), await batches(await spark(), select(2))];

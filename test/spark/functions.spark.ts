@@ -331,13 +331,13 @@ const known = (name: string, value: string | null): boolean =>
 const plain = (value: unknown): unknown =>
   typeof value === 'bigint' ? `${value}` : typeof value === 'number' ? `${value}` : value;
 
-onSpark('what engines answer in ways of their own, on Spark', () => {
+onSpark('what engines answer in ways of their own, on Spark', 120, () => {
   test.for([...alike, ...ofJson].map((one) => [one.title, one] as const))('%s', async ([, one]) => {
     expect(await misfits(await spark(), one)).toEqual([]);
   });
 });
 
-onSpark('functions', () => {
+onSpark('functions', 120, () => {
   let duck: Engine;
   beforeAll(async () => {
     duck = await openDuckDB({ path: ':memory:', threads: 1 });
@@ -405,7 +405,7 @@ function withoutTables(select: Sql, dialect: Dialect): string {
   });
 }
 
-onSpark('what people read', () => {
+onSpark('what people read', 120, () => {
   test.for(pipeline.views.map((view) => [view.name, view] as const))(
     '%s has the same columns in the same types as on DuckDB',
     async ([, view]) => {

@@ -11,12 +11,12 @@ export const where = (): SparkOptions => {
   return address;
 };
 
-/** The second since 1970 after which no group of tests begins any more; none where nothing is said. */
+/** The second since 1970 by which all is to end; none where nothing is said. */
 const until = Number(process.env.SPARK_TESTS_UNTIL ?? Number.POSITIVE_INFINITY);
 
-/** A group of tests that is skipped, with the reason in its name, where there is no Spark or no time left; `seconds` is what it may take beyond the others. */
-export const onSpark = (name: string, tests: () => void, seconds = 0): void => {
-  const why = Date.now() / 1000 + seconds > until ? 'the time given by SPARK_TESTS_UNTIL is over' : reason;
+/** A group of tests that is skipped, with the reason in its name, where there is no Spark or not the time for its file, which may take so many seconds. */
+export const onSpark = (name: string, seconds: number, tests: () => void): void => {
+  const why = Date.now() / 1000 + seconds > until ? `its ${seconds} seconds end after SPARK_TESTS_UNTIL` : reason;
   if (address && why === reason) describe(name, tests);
   else describe.skip(`${name} (skipped: ${why})`, tests);
 };

@@ -97,7 +97,7 @@ const of = withCorpora
   ? 'samples, records of every class, mutated records and the corpora'
   : `samples, records of every class and mutated records (skipped: the corpora, for there is no ${shared})`;
 
-onSpark(`the whole pipeline on Spark and on DuckDB, over the ${of}`, () => {
+onSpark(`the whole pipeline on Spark and on DuckDB, over the ${of}`, 1200, () => {
   let duck: Lakehouse;
   let lake: Lakehouse;
   let first: Awaited<ReturnType<Lakehouse['run']>>;

@@ -57,7 +57,7 @@ function killedAt(manifest: string, options: readonly string[], moment: RegExp):
   });
 }
 
-onSpark('logs that come in three pieces, out of order', () => {
+onSpark('logs that come in three pieces, out of order', 800, () => {
   let folder: string;
   let logs: string;
   let manifest: string;

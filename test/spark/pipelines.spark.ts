@@ -87,36 +87,25 @@ async function lakehouse(silver: 'all' | readonly string[]) {
   };
 }
 
-/** Seconds that two updates may take where Spark has no processor to itself. */
-const LONGEST = 2400;
+onSpark('the declarative form of the compiled files, kept up to date by spark-pipelines', 900, () => {
+  test('gives the rows of DuckDB, also after more logs came, of which it read only the new files', async () => {
+    await using lake = await lakehouse(FEW);
+    const first = await deliver(lake.logs, (file) => !LATE.test(file));
+    const before = await lake.update();
+    expect(lake.read(before)).toEqual(Object.fromEntries(SOURCES.map((s) => [s, [first[s]]])));
+    const second = await deliver(lake.logs, (file) => LATE.test(file));
+    const after = await lake.update();
+    expect(lake.read(after)).toEqual(Object.fromEntries(SOURCES.map((s) => [s, [first[s], second[s]]])));
+    for (const [table, rows] of Object.entries(after)) expect(rows.slice(0, 1), table).toEqual(before[table]);
+  }, 2_400_000);
 
-onSpark(
-  'the declarative form of the compiled files, kept up to date by spark-pipelines',
-  () => {
-    test(
-      'gives the rows of DuckDB, also after more logs came, of which it read only the new files',
-      async () => {
-        await using lake = await lakehouse(FEW);
-        const first = await deliver(lake.logs, (file) => !LATE.test(file));
-        const before = await lake.update();
-        expect(lake.read(before)).toEqual(Object.fromEntries(SOURCES.map((s) => [s, [first[s]]])));
-        const second = await deliver(lake.logs, (file) => LATE.test(file));
-        const after = await lake.update();
-        expect(lake.read(after)).toEqual(Object.fromEntries(SOURCES.map((s) => [s, [first[s], second[s]]])));
-        for (const [table, rows] of Object.entries(after)) expect(rows.slice(0, 1), table).toEqual(before[table]);
-      },
-      LONGEST * 1000,
-    );
-
-    test.skipIf(!process.env.ALL_CLASSES)(
-      'gives the rows of DuckDB in every table there is (skipped unless ALL_CLASSES is set, for it takes a quarter of an hour)',
-      async () => {
-        await using lake = await lakehouse('all');
-        await deliver(lake.logs, () => true);
-        await lake.update();
-      },
-      3_600_000,
-    );
-  },
-  LONGEST,
-);
+  test.skipIf(!process.env.ALL_CLASSES)(
+    'gives the rows of DuckDB in every table there is (skipped unless ALL_CLASSES is set, for it takes a quarter of an hour)',
+    async () => {
+      await using lake = await lakehouse('all');
+      await deliver(lake.logs, () => true);
+      await lake.update();
+    },
+    3_600_000,
+  );
+});
