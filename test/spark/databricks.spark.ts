@@ -96,7 +96,7 @@ onSpark('the statements of Databricks, over the samples', 1300, () => {
     expect(lakes.engine.ran.slice(ran).map((sql) => sql.slice(0, 33))).toEqual(
       Array.from({ length: 6 }, () => 'CREATE OR REFRESH STREAMING TABLE'),
     );
-    expect(queries.length).toBeLessThan(40);
+    expect(queries.length).toBeLessThan(30);
     expect(found.stages.filter((s) => s.rows_in + s.rows_out + s.rows_quarantined > 0)).toEqual([]);
     expect(found.files).toMatchObject({ new: 0, failed: 0 });
     expect(await lakes.engine.tables()).not.toContainEqual(expect.stringContaining('kept_'));
