@@ -112,7 +112,7 @@ function settings(options: ServerOptions, port: number, tls: { store: string; pa
     'spark.driver.memory': options.memory ?? '2g',
     // Statements are many and their plans large: most of the memory is garbage soon, and each plan brings code of its own.
     'spark.driver.extraJavaOptions': '-XX:+UseParallelGC -XX:ReservedCodeCacheSize=512m',
-    'spark.sql.maxPlanStringLength': '1000',
+    'spark.sql.maxPlanStringLength': '20000',
     'spark.sql.codegen.cache.maxEntries': '1000',
     'spark.jars.packages': deltaPackage,
     // Spark has both; where a local Maven folder holds their POMs without the JARs, Ivy would give up.
