@@ -100,7 +100,7 @@ onSpark('the declarative form of the compiled files, kept up to date by spark-pi
   }, 2_400_000);
 
   test.skipIf(!process.env.ALL_CLASSES)(
-    'gives the rows of DuckDB in every table there is (skipped unless ALL_CLASSES is set, for it takes a quarter of an hour)',
+    'gives the rows of DuckDB in every table there is (skipped unless ALL_CLASSES is set, for it takes ten minutes)',
     async () => {
       await using lake = await lakehouse('all');
       await deliver(lake.logs, () => true);
