@@ -87,7 +87,7 @@ async function lakehouse(silver: 'all' | readonly string[]) {
   };
 }
 
-onSpark('the declarative form of the compiled files, kept up to date by spark-pipelines', 1100, () => {
+onSpark('the declarative form of the compiled files, kept up to date by spark-pipelines', 900, () => {
   test('gives the rows of DuckDB, also after more logs came, of which it read only the new files', async () => {
     await using lake = await lakehouse(FEW);
     const first = await deliver(lake.logs, (file) => !LATE.test(file));
