@@ -8,23 +8,28 @@ export const ana = {
   userName: 'ana',
 };
 
-/** A call of ana's; its id is its name where a test needs no other. */
-const call = (eventSource: string, eventName: string, more: object = {}): object => ({
+/** What nearly every record has. */
+export const event = (eventID: string, eventSource: string, eventName: string) => ({
   eventVersion: '1.11',
-  userIdentity: ana,
   eventTime: '2026-11-05T09:00:00Z',
   eventSource,
   eventName,
   awsRegion: 'eu-west-1',
   sourceIPAddress: '192.0.2.10',
   userAgent: 'aws-cli/2.31.0',
-  requestID: 'request',
-  eventID: eventName,
+  eventID,
   eventType: 'AwsApiCall',
   eventCategory: 'Management',
   managementEvent: true,
   readOnly: false,
   recipientAccountId: account,
+});
+
+/** A call of ana's; its id is its name where a test needs no other. */
+const call = (eventSource: string, eventName: string, more: object = {}): object => ({
+  ...event(eventName, eventSource, eventName),
+  userIdentity: ana,
+  requestID: 'request',
   ...more,
 });
 const iam = (eventName: string, requestParameters: object | null, more: object = {}): object =>

@@ -1,12 +1,11 @@
 export const AT = Date.parse('2026-11-05T09:00:00.123Z');
 let requests = 0;
 
-/** A delivered record; `requestId` tells the rows apart. */
-export const record = (serviceName: string, actionName: string, requestParams: object = {}, more: object = {}) => ({
+/** What every delivered record has. */
+export const delivery = (requestId: string, serviceName: string, actionName: string, requestParams: object) => ({
   version: '2.0',
   auditLevel: 'WORKSPACE_LEVEL',
   timestamp: AT,
-  workspaceId: 1234567890123456,
   accountId: '9b8a7f6e-0000-4000-8000-000000000001',
   sourceIPAddress: '192.0.2.25',
   userAgent: 'Mozilla/5.0',
@@ -14,9 +13,15 @@ export const record = (serviceName: string, actionName: string, requestParams: o
   userIdentity: { email: 'ana@example.com', subjectName: null },
   serviceName,
   actionName,
-  requestId: `request-${++requests}`,
+  requestId,
   requestParams,
   response: { statusCode: 200, errorMessage: null, result: null },
+});
+
+/** A delivered record; `requestId` tells the rows apart. */
+export const record = (serviceName: string, actionName: string, requestParams: object = {}, more: object = {}) => ({
+  ...delivery(`request-${++requests}`, serviceName, actionName, requestParams),
+  workspaceId: 1234567890123456,
   ...more,
 });
 export type AuditRecord = ReturnType<typeof record>;
@@ -142,3 +147,6 @@ export const placed: readonly (readonly [service: string, action: string, params
   ['featureStore', 'createGroup', {}, 600301],
   ['webTerminal', 'logout', {}, 600399],
 ];
+
+/** A record of each. */
+export const placedRecords = placed.map(([service, action, params]) => record(service, action, params));

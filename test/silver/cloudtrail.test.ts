@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { type Lakehouse, open } from '../../src/index.ts';
+import { ana, event } from '../given/cloudtrail_records.ts';
 import {
   type Event,
   events,
@@ -11,14 +12,6 @@ import {
   write,
 } from '../given/lakehouse.ts';
 
-const ana = {
-  type: 'IAMUser',
-  principalId: 'AIDAEXAMPLEANA',
-  arn: 'arn:aws:iam::123456789012:user/ana',
-  accountId: '123456789012',
-  accessKeyId: 'AKIAIOSFODNN7EXAMPLE',
-  userName: 'ana',
-};
 const node = {
   type: 'AssumedRole',
   principalId: 'AROAEXAMPLENODE:i-0a1b2c3d4e5f60718',
@@ -37,23 +30,6 @@ const node = {
     ec2RoleDelivery: '2.0',
   },
 };
-/** What nearly every record has. */
-const event = (eventID: string, eventSource: string, eventName: string) => ({
-  eventVersion: '1.11',
-  eventTime: '2026-11-05T09:00:00Z',
-  eventSource,
-  eventName,
-  awsRegion: 'eu-west-1',
-  sourceIPAddress: '192.0.2.10',
-  userAgent: 'aws-cli/2.31.0',
-  eventID,
-  eventType: 'AwsApiCall',
-  eventCategory: 'Management',
-  managementEvent: true,
-  readOnly: false,
-  recipientAccountId: '123456789012',
-});
-
 const secretArn = 'arn:aws:secretsmanager:eu-west-1:123456789012:secret:prod/db-AbCdEf';
 const signIn = {
   ...event('sign-in', 'signin.amazonaws.com', 'ConsoleLogin'),

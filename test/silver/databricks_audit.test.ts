@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { Lakehouse } from '../../src/index.ts';
+import { delivery } from '../given/databricks_records.ts';
 import { type Event, everyEvent, lakehouse, nothingOfGold } from '../given/lakehouse.ts';
 
 const AT = '2026-11-05T09:00:00.123Z';
@@ -13,21 +14,9 @@ const delivered = (
   requestParams: object,
   more: object = {},
 ) => ({
-  version: '2.0',
-  auditLevel: 'WORKSPACE_LEVEL',
-  timestamp: Date.parse(AT),
+  ...delivery(requestId, serviceName, actionName, requestParams),
   orgId: '1234567890123456',
   shardName: 'example-prod',
-  accountId: '9b8a7f6e-0000-4000-8000-000000000001',
-  sourceIPAddress: '192.0.2.25',
-  userAgent: 'Mozilla/5.0',
-  sessionId: 'session-1',
-  userIdentity: { email: 'ana@example.com', subjectName: null },
-  serviceName,
-  actionName,
-  requestId,
-  requestParams,
-  response: { statusCode: 200, errorMessage: null, result: null },
   ...more,
 });
 

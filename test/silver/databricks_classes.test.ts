@@ -2,7 +2,7 @@ import { existsSync, readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { Lakehouse } from '../../src/index.ts';
-import { AT, type AuditRecord, placed, record } from '../given/databricks_records.ts';
+import { AT, type AuditRecord, placed, record, placedRecords as records } from '../given/databricks_records.ts';
 import { type Event, everyEvent, lakehouse, nothingOfGold } from '../given/lakehouse.ts';
 
 async function rowsOf(records: readonly AuditRecord[]): Promise<{ lake: Lakehouse; rows: Map<unknown, Event> }> {
@@ -20,7 +20,6 @@ async function rowsOf(records: readonly AuditRecord[]): Promise<{ lake: Lakehous
 describe('what each record is', () => {
   let lake: Lakehouse;
   let rows: Map<unknown, Event>;
-  const records = placed.map(([service, action, params]) => record(service, action, params));
   beforeAll(async () => {
     ({ lake, rows } = await rowsOf(records));
   });

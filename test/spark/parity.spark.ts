@@ -1,7 +1,5 @@
 import { existsSync } from 'node:fs';
-import { mkdir, rm, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import { dirname, join } from 'node:path';
+import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { parseJson } from '../../ocsf/json.ts';
@@ -10,7 +8,8 @@ import { type Lakehouse, open } from '../../src/index.ts';
 import { pipelineOf, tablesOf } from '../../src/plan.ts';
 import { holdsEvents } from '../../src/silver/class.ts';
 import { records } from '../given/cloudtrail_records.ts';
-import { placed, record } from '../given/databricks_records.ts';
+import { placedRecords } from '../given/databricks_records.ts';
+import { folder, write } from '../given/lakehouse.ts';
 import { mutatedFiles } from '../given/mutated.ts';
 import { into, out } from '../given/network_records.ts';
 import { linesOf } from '../given/rows.ts';
@@ -57,24 +56,20 @@ const others = {
 };
 
 /** Records of every class, and such as nobody documented. */
-const made = join(tmpdir(), `ocsf-medallion-parity-${process.pid}`);
+const made = await folder();
 const MUTATED = 500;
 const lines = (values: readonly unknown[]): string => values.map((value) => `${JSON.stringify(value)}\n`).join('');
 async function makeFiles(): Promise<void> {
   const mutated = mutatedFiles(MUTATED);
-  const files = {
-    'databricks_audit/classes.json': lines(placed.map(([service, action, params]) => record(service, action, params))),
+  await write(made, {
+    'databricks_audit/classes.json': lines(placedRecords),
     'databricks_audit/mutated.json': mutated.databricks_audit,
     'cloudtrail/classes.json': JSON.stringify({ Records: records }),
     'cloudtrail/mutated.json': mutated.cloudtrail,
     'vpc_flow/mutated.log': mutated.vpc_flow,
     'databricks_inbound_network/classes.json': lines(into),
     'databricks_outbound_network/classes.json': lines(out),
-  };
-  for (const [name, content] of Object.entries(files)) {
-    await mkdir(dirname(join(made, name)), { recursive: true });
-    await writeFile(join(made, name), content);
-  }
+  });
 }
 
 const withCorpora = existsSync(shared);
@@ -117,7 +112,6 @@ onSpark(`the whole pipeline on Spark and on DuckDB, over the ${of}`, 1200, () =>
   afterAll(async () => {
     await duck?.close();
     await lake?.close();
-    await rm(made, { recursive: true, force: true });
   });
 
   test.for([...tables, ...views, 'pipeline.quarantine'])('%s has the same rows', async (table) => {
